@@ -10,7 +10,7 @@ from course_lib.runtime import Budget, budget
 
 # Channels, and the side to which the images of a data set are padded or resized.
 SHAPES = {"fashion-mnist": (1, 32), "cifar-10": (3, 32), "celeba": (3, 64)}
-CPU = Budget(data="fashion-mnist", steps=10_000, batch=32, size=32, width=32)
+CPU = Budget(data="fashion-mnist", steps=6_000, batch=32, size=32, width=32)
 GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
 
 
@@ -22,6 +22,7 @@ class Recipe:
         steps: training steps; one updates the discriminator once, then the generator once.
         batch: real images a step, and as many generated ones.
         latent, channels, size, width: of the networks, see `models.dcgan`.
+        depth: hidden layers of the generator at each size, see `models.dcgan`; the paper has 1.
         norm: normalisation in the discriminator, "batch" or "none".
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
         loss: "non-saturating" or "relativistic".
@@ -30,7 +31,7 @@ class Recipe:
         decay: "none", or "linear" for a learning rate that falls to zero in the second half.
         r1: weight gamma of the R1 penalty; 0 for none.
         r1_every: the penalty is computed at every r1_every-th step, and weighted by as much.
-        average: decay a step of the moving average of the generator's weights; 0 for none.
+        average: decay a step of the moving average of the generator; 0 for none.
         dtype: "float32" or "bfloat16" for the convolutions.
         seed: of weights, noise and the order of images.
     """
@@ -41,6 +42,7 @@ class Recipe:
     channels: int = 1
     size: int = 32
     width: int = 32
+    depth: int = 2
     norm: str = "none"
     initial: str = "fan-in"
     loss: str = "relativistic"
@@ -54,7 +56,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch", 2), ("latent", 1), ("width", 1)):
+        minima = {"steps": 1, "batch": 2, "latent": 1, "width": 1, "depth": 1}
+        for name, least in minima.items():
             if getattr(self, name) < least:
                 raise ValueError(f"expected {name} of at least {least}, got {getattr(self, name)}")
         for name, allowed in (
@@ -75,6 +78,7 @@ def paper_recipe(steps: int, **changes: object) -> Recipe:
     plain = {
         "batch": 128,
         "latent": 100,
+        "depth": 1,
         "norm": "batch",
         "initial": "paper",
         "loss": "non-saturating",

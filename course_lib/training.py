@@ -50,7 +50,7 @@ def _fresh_networks(recipe: Recipe) -> tuple[dcgan.Generator, dcgan.Discriminato
     # torch draws initial weights from its global generator, which is left as it was found.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        generator = dcgan.Generator(recipe.latent, **sizes)
+        generator = dcgan.Generator(recipe.latent, **sizes, depth=recipe.depth)
         discriminator = dcgan.Discriminator(**sizes, norm=recipe.norm)
         if recipe.initial == "paper":
             dcgan.initialise(generator)
@@ -141,6 +141,7 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
     random = torch.Generator(device)
     sums: dict[str, Tensor] = {}
     last_step, start = state.step, time.perf_counter()
+    _training_mode(state)
     while state.step < recipe.steps:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
         real = images.batch(sampler.indices(state.step).to(device))
@@ -168,7 +169,14 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
                     "Lower the learning rate, or train in float32."
                 )
             yield record
+            _training_mode(state)
             sums, last_step, start = {}, state.step, time.perf_counter()
+
+
+def _training_mode(state: GanState) -> None:
+    """Undo `eval()`: whoever drew samples between two records may have left a network in it."""
+    state.generator.train()
+    state.discriminator.train()
 
 
 def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str, Tensor]:
@@ -214,9 +222,9 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     with low:
         logits = discriminator(fake).float()  # (B,)
         if relativistic:
-            with torch.no_grad():
-                compared = discriminator(real).float()  # (B,)
-            g_loss = losses.relativistic_loss(logits, compared)
+            # The real images keep their logits from before the discriminator's step: only their
+            # level matters here, and it is not worth one more pass over them.
+            g_loss = losses.relativistic_loss(logits, real_logits.detach())
         else:
             g_loss = losses.generator_loss(logits)
     state.generator_adam.zero_grad(set_to_none=True)

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import guidelines, textbook
+from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
 
@@ -65,6 +66,30 @@ def test_what_the_lesson_says_of_the_rules_is_what_was_measured():
         assert rules[alike]["least"] < plain["largest"], alike
         assert rules[alike]["largest"] > plain["least"], alike
     assert rules["fixed pooling and upsampling"]["largest"] < plain["least"]
-    assert max(found["median"] for found in rules.values()) == (
-        rules["sigmoid instead of tanh"]["median"]
+    assert (
+        max(found["median"] for found in rules.values())
+        == (rules["sigmoid instead of tanh"]["median"])
     )
+
+
+def test_the_course_beats_the_textbook_loop_five_times_on_every_seed():
+    stored = json.loads((RESULTS / "textbook.json").read_text(encoding="utf-8"))
+    course = stored["course"]["relative_frechet_distance"]
+    assert len(course["values"]) >= 3
+    assert course["largest"] <= 0.045
+    assert stored["ratio_of_distances"]["largest"] <= 0.2
+    recipe = recipes.course_recipe(torch.device("cpu"))
+    assert (stored["steps"], stored["batch"]) == (recipe.steps, recipe.batch)
+
+
+def test_the_readme_states_what_the_benchmark_measured():
+    stored = json.loads((RESULTS / "textbook.json").read_text(encoding="utf-8"))
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    for name in ("course", "textbook"):
+        found = stored[name]["relative_frechet_distance"]
+        assert f"{found['least']:.3f} to {found['largest']:.3f}" in readme
+        assert f"median {found['median']:.3f}" in readme
+    assert (
+        f"{stored['seconds']['least']:.0f} to {stored['seconds']['largest']:.0f} seconds" in readme
+    )
+    assert f"{stored['course']['images_per_second']['median']:.0f} images a" in readme

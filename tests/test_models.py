@@ -22,6 +22,26 @@ def test_generator_and_discriminator_fit_each_other(size, channels, norm):
     assert discriminator(images).shape == (3,)
 
 
+@pytest.mark.parametrize("size", [8, 32])
+def test_depth_adds_that_many_layers_at_each_size_from_8(size):
+    def convolutions(depth: int) -> list[tuple[int, ...]]:
+        network = dcgan.Generator(latent=7, size=size, width=4, depth=depth)
+        assert network(torch.randn(3, 7)).shape == (3, 1, size, size)
+        return [tuple(layer.weight.shape) for layer in network.layers if hasattr(layer, "padding")]
+
+    plain, deep = convolutions(1), convolutions(3)
+    doublings = {8: 0, 32: 2}[size]  # hidden ones: the last doubling makes the image
+    assert len(deep) == len(plain) + 2 * doublings
+    added = sorted(shape for shape in deep if shape[2:] == (3, 3))
+    hidden = [4, 8][:doublings]
+    assert added == sorted((width, width, 3, 3) for width in hidden for _ in range(2))
+
+
+def test_a_depth_below_one_is_refused():
+    with pytest.raises(ValueError, match="depth of at least 1, got 0"):
+        dcgan.Generator(depth=0)
+
+
 @pytest.mark.parametrize("size", [0, 4, 12, 28])
 def test_other_sizes_are_refused(size):
     with pytest.raises(ValueError, match="image size of 8, 16, 32"):

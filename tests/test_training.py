@@ -47,6 +47,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(loss, norm):
     assert not torch.equal(weights(first.average), weights(other.average))
 
 
+def test_a_network_left_in_evaluation_mode_is_trained_in_training_mode():
+    """Batch normalisation in evaluation mode would train with old statistics, unnoticed."""
+    recipe = replace(SMALL, norm="batch")
+    disturbed = training.GanState.create(recipe, CPU)
+    disturbed.generator.eval(), disturbed.discriminator.eval()
+    for _ in training.train_gan(disturbed, tiny_images(), every=2):
+        disturbed.generator.eval(), disturbed.discriminator.eval()
+    assert torch.equal(weights(disturbed.generator), weights(trained(recipe).generator))
+
+
 def test_both_players_and_the_average_move():
     before = training.GanState.create(SMALL, CPU)
     after = trained(SMALL)
@@ -54,9 +64,10 @@ def test_both_players_and_the_average_move():
         assert not torch.equal(weights(getattr(before, name)), weights(getattr(after, name)))
 
 
-def test_first_step_equals_the_step_written_out_by_hand():
-    """Oracle: the losses computed with plain autograd, without freezing or reuse."""
-    recipe = replace(SMALL, loss="non-saturating", r1=0.0, average=0.0, decay="none")
+@pytest.mark.parametrize("loss", ["relativistic", "non-saturating"])
+def test_first_step_equals_the_step_written_out_by_hand(loss):
+    """Oracle: the losses computed with plain autograd, without freezing."""
+    recipe = replace(SMALL, loss=loss, r1=0.0, average=0.0, decay="none", rate=1e-2)
     state = training.GanState.create(recipe, CPU)
     by_hand = training.GanState.create(recipe, CPU)
     real = data.normalise(tiny_images().images[:8])
@@ -66,10 +77,17 @@ def test_first_step_equals_the_step_written_out_by_hand():
     z = torch.randn(8, 5, generator=torch.Generator().manual_seed(4))
     generator, discriminator = by_hand.generator, by_hand.discriminator
     fake = generator(z)
-    loss = losses.discriminator_loss(discriminator(real), discriminator(fake.detach()))
-    loss.backward()
+    a, b = discriminator(real), discriminator(fake.detach())
+    if loss == "relativistic":
+        losses.relativistic_loss(a, b).backward()
+    else:
+        losses.discriminator_loss(a, b).backward()
     by_hand.discriminator_adam.step()
-    losses.generator_loss(discriminator(fake)).backward()
+    b = discriminator(fake)  # the real logits a are kept from before the step
+    if loss == "relativistic":
+        losses.relativistic_loss(b, a.detach()).backward()
+    else:
+        losses.generator_loss(b).backward()
     by_hand.generator_adam.step()
     assert torch.allclose(weights(state.discriminator), weights(discriminator), atol=1e-6)
     assert torch.allclose(weights(state.generator), weights(generator), atol=1e-6)
