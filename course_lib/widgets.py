@@ -6,7 +6,6 @@ picture; outside IPython the training view is silent. Only what ipywidgets 7.7 o
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,11 @@ import torch
 from torch import Tensor
 
 from course_lib import plotting
+from course_lib.audience import audience as _audience
+from course_lib.kernel_stepper import KernelStepper, kernel_stepper
 from course_lib.picture import require_alt
+
+__all__ = ["KernelStepper", "LatentExplorer", "kernel_stepper", "latent_explorer", "moved", "watch"]
 
 DRAWING_SHARE = 0.1  # of the time at most goes into drawing, however slow the machine
 DIRECTIONS = 4
@@ -62,19 +65,6 @@ def watch(
     finally:
         if kept:
             _show(_training_picture(kept, total, sample, alt, live=False), handle)
-
-
-def _audience() -> str | None:
-    """Who looks: "person", "file" (a notebook executed with nobody there), or None (no notebook).
-
-    A program that executes a notebook cannot answer input(), and says so with each cell.
-    """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
-        return None
-    return "person" if getattr(kernel, "_allow_stdin", True) else "file"
 
 
 def _show(picture: plotting.Picture, handle: Any) -> Any:
