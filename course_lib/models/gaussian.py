@@ -17,8 +17,8 @@ class GaussianSampler:
         self._shape = images.shape[1:]
         pixels = images.flatten(1)  # (N, C H W)
         self._mean = pixels.mean(dim=0)
-        # Padding has no variance, so the covariance is singular: a Cholesky factor does not
-        # exist, but an eigendecomposition does.
+        # Padding has no variance, so the covariance is singular: Cholesky's algorithm would divide
+        # by zero, an eigendecomposition does not.
         values, vectors = torch.linalg.eigh(torch.cov(pixels.T))
         self._root = vectors * values.clamp(min=0).sqrt()
 
