@@ -17,8 +17,8 @@ from course_lib.checks.lesson01_cut import cheapest_cut
 from course_lib.checks.lesson01_gaussian import log_density_gap, sample_gaussian
 from course_lib.checks.lesson01_light import light_mean
 from course_lib.checks.lesson01_pixels import independent_pixels
-from course_lib.checks.lesson02_probes import Mistake, Watch, judge, noise
-from course_lib.checks.lesson03_judge import real_tensor
+from course_lib.checks.probes import Mistake, Watch, judge, noise
+from course_lib.checks.tensors import real_tensor
 
 __all__ = [
     "cheapest_cut",

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked, tensor_from
-from course_lib.checks.lesson02_probes import Mistake, alike, judge, noise
-from course_lib.checks.lesson03_judge import real_tensor
+from course_lib.checks.probes import Mistake, alike, judge, noise
+from course_lib.checks.tensors import real_tensor
 
 SAMPLES = {
     "covariance": "You multiply z by the covariance itself. The covariance of A z is A times its "

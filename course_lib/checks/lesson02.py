@@ -17,8 +17,8 @@ from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, described
 from course_lib.checks.lesson02_faster import correlate_fft, multiply_adds_saved
 from course_lib.checks.lesson02_layer import conv2d, im2col
-from course_lib.checks.lesson02_probes import Mistake, judge, noise, real_from
 from course_lib.checks.lesson02_separate import separate
+from course_lib.checks.probes import Mistake, judge, noise, real_from
 
 __all__ = [
     "conv2d",

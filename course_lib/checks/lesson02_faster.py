@@ -11,7 +11,7 @@ from torch import Tensor
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked, described
-from course_lib.checks.lesson02_probes import Mistake, Watch, judge, noise, real_from
+from course_lib.checks.probes import Mistake, Watch, judge, noise, real_from
 from course_lib.convolution import multiply_adds
 
 Factor = Callable[[int, int, int], float]

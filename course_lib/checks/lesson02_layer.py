@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked
-from course_lib.checks.lesson02_probes import Mistake, Watch, judge, noise, real_from
+from course_lib.checks.probes import Mistake, Watch, judge, noise, real_from
 
 LAYER = {
     "bias-repeated": "Each of your output numbers holds the bias several times. It is added inside "

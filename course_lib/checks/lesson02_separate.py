@@ -7,7 +7,7 @@ from torch import Tensor
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked, described, tensor_from
-from course_lib.checks.lesson02_probes import alike, noise
+from course_lib.checks.probes import alike, noise
 
 SEPARATE = {
     "swapped": "You return the row first. In w[u, v] = a[u] b[v] the first factor belongs to the "

@@ -14,9 +14,9 @@ from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, described
 from course_lib.checks.lesson03_adjoint import is_adjoint
 from course_lib.checks.lesson03_backward import convolution_backward
-from course_lib.checks.lesson03_judge import Misconception, gaussians, judge
 from course_lib.checks.lesson03_line import input_gradient, weight_gradient
 from course_lib.checks.lesson03_maps import col2im, max_pool_gradient
+from course_lib.checks.tensors import Misconception, gaussians, judge
 
 __all__ = [
     "bias_gradient",

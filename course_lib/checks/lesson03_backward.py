@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, described
-from course_lib.checks.lesson03_judge import Misconception, gaussians, judge, real_tensor
+from course_lib.checks.tensors import Misconception, gaussians, judge, real_tensor
 
 #: B, C, O, H, W, K, S, P. In the first, third and fourth the stride leaves pixels over.
 CASES = (

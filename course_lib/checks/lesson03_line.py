@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.checks import passed
 from course_lib.checks.answers import Answer, asked
-from course_lib.checks.lesson03_judge import Misconception, gaussians, judge
+from course_lib.checks.tensors import Misconception, gaussians, judge
 
 
 def input_gradient(answer: Answer) -> None:

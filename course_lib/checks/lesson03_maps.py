@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, generator
-from course_lib.checks.lesson03_judge import Misconception, gaussians, judge, real_tensor, same
+from course_lib.checks.tensors import Misconception, gaussians, judge, real_tensor, same
 
 
 def col2im(answer: Answer) -> None:

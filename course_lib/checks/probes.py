@@ -1,5 +1,5 @@
-"""What the checks of lesson 02 share: random numbers, a comparison with the results of known
-mistakes, and a record of the torch functions that an answer calls.
+"""What the checks of lessons 01 and 02 share: random numbers, a comparison with the results of
+known mistakes, and a record of the torch functions that an answer calls.
 """
 
 from __future__ import annotations
