@@ -233,8 +233,8 @@ print(f"byte {float(255 * half):.0f}")
 #
 # $$ \log p(0) - \mathbb{E} \log p(x) = \frac n2. \tag{1.6} $$
 #
-# For $n = 1024$ that is a factor of $e^{512}$. The most probable image is more probable than any you
-# will ever see, by a number with 223 digits, and you will never see it, because there is so much more
+# For $n = 1024$ that is a factor of $e^{512}$. The density at the mode is higher than at any image that you will
+# ever see, by a number with 223 digits, and you will never see the mode, because there is so much more
 # room further out.
 
 # %% tags=["verify"]
@@ -472,8 +472,9 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 1.7.** The Gaussian with a code of $d$ numbers instead of 1,024. Ten numbers are worth more
-# than four hundred: the fine components, each drawn by itself, are a noise that no garment has.
+# **Figure 1.7.** The Gaussian with a code of $d$ numbers instead of 1,024. By this
+# distance ten numbers do better than four hundred: the fine components hold variance, but drawn each by
+# itself they bring the features no nearer to those of garments.
 
 # %%
 enough = int((share < 0.9).sum()) + 1

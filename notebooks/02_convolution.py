@@ -346,8 +346,8 @@ for row, (o, i, j) in enumerate(rows):
         assert T2[row, column] == (kernels[o, c, h - i, k - j] if inside else 0)
 
 # %% [markdown]
-# Nobody computes with $T$. From 32 x 32 pixels to 32 x 32 it has a million entries, of which nine
-# in a thousand are not zero. But it is what one *thinks* with. A fully connected layer is a matrix in
+# Nobody computes with $T$. From 32 x 32 pixels to 32 x 32 it has a million entries, of which
+# fewer than nine in a thousand are not zero. But it is what one *thinks* with. A fully connected layer is a matrix in
 # which every entry is free. A convolution is a matrix in which nearly all entries are zero and the
 # others repeat. And everything that is known of matrices is known of convolutions: lesson 03 gets
 # the gradient and the transposed convolution from $T^{\mathsf T}$.
@@ -618,7 +618,8 @@ verify.equation(
 #
 # (2.12) holds for images without edges and for stride 1. Real layers have edges and strides. How
 # wrong does it get? Take the photograph, move it by one pixel, and compare. **Predict before you
-# run:** in which share of the output does it show?
+# run:** by how much
+# does the answer change, for stride 1 and for stride 2?
 
 # %%
 edge = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]).double()[None, None]

@@ -1028,7 +1028,8 @@ plotting.curves(
 
 # %% [markdown]
 # **Figure 9.13.** The variety of two continuations of one healthy training, each measured on the
-# trained generator itself, not on its average.
+# trained generator itself, not on its average. The reckless one does not stay at the bottom: it swings
+# between almost none and far more than real images have. Neither is a generator to keep.
 
 # %%
 plotting.image_grid(
