@@ -21,6 +21,10 @@ def weights(network: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
+def slopes(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+
+
 def trained(recipe: recipes.Recipe) -> training.GanState:
     state = training.GanState.create(recipe, CPU)
     for _ in training.train_gan(state, tiny_images(), every=2):
@@ -83,12 +87,15 @@ def test_first_step_equals_the_step_written_out_by_hand(loss):
     else:
         losses.discriminator_loss(a, b).backward()
     by_hand.discriminator_adam.step()
+    # The first step of Adam is the sign of the gradient: weights alone would hide a wrong size.
+    torch.testing.assert_close(slopes(state.discriminator), slopes(discriminator))
     b = discriminator(fake)  # the real logits a are kept from before the step
     if loss == "relativistic":
         losses.relativistic_loss(b, a.detach()).backward()
     else:
         losses.generator_loss(b).backward()
     by_hand.generator_adam.step()
+    torch.testing.assert_close(slopes(state.generator), slopes(generator))
     assert torch.allclose(weights(state.discriminator), weights(discriminator), atol=1e-6)
     assert torch.allclose(weights(state.generator), weights(generator), atol=1e-6)
 
