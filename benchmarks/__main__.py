@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import guidelines, textbook
+from benchmarks import architectures, guidelines, textbook
+from benchmarks.summary import spread
 from course_lib import checkpoints, data, files, metrics, recipes, runtime, training
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,15 +34,9 @@ def measure_on(device: torch.device) -> Measure:
     return measure
 
 
-def spread(values: list[float]) -> dict[str, float | list[float]]:
-    """Median, least and largest of the values, and the values themselves."""
-    rounded = [round(value, 5) for value in values]
-    middle = round(statistics.median(values), 5)
-    return {"median": middle, "least": min(rounded), "largest": max(rounded), "values": rounded}
-
-
-def bench_guidelines(seeds: int, device: torch.device, measure: Measure) -> dict:
+def bench_guidelines(seeds: int, device: torch.device) -> dict:
     """One rule of the paper broken at a time, at equal steps."""
+    measure = measure_on(device)
     images = data.load_images("fashion-mnist", "train", 32)
     recipe = recipes.paper_recipe(guidelines.STEPS, batch=guidelines.BATCH, latent=64)
     dtype = training.faster_dtype(recipe, device)
@@ -63,8 +57,9 @@ def bench_guidelines(seeds: int, device: torch.device, measure: Measure) -> dict
     return {"steps": guidelines.STEPS, "batch": recipe.batch, "dtype": dtype, "rules": rows}
 
 
-def bench_textbook(seeds: int, device: torch.device, measure: Measure) -> dict:
+def bench_textbook(seeds: int, device: torch.device) -> dict:
     """The course's recipe against the textbook loop, interleaved, at equal seconds."""
+    measure = measure_on(device)
     images = data.load_images("fashion-mnist", "train", 32)
     recipe = recipes.course_recipe(device)
     recipe = replace(recipe, dtype=training.faster_dtype(recipe, device))
@@ -99,7 +94,28 @@ def bench_textbook(seeds: int, device: torch.device, measure: Measure) -> dict:
     }
 
 
-BENCHMARKS = {"guidelines": bench_guidelines, "textbook": bench_textbook}
+def fashion() -> tuple[data.ImageSet, data.ImageSet]:
+    """Fashion-MNIST, all of it, as training and test images of 32 x 32 pixels."""
+    train, test = (data.load_images("fashion-mnist", split, 32) for split in ("train", "test"))
+    return train, test
+
+
+def bench_architectures(seeds: int, device: torch.device) -> dict:
+    """Four families of networks at equal parameters, and at equal multiply-adds."""
+    return architectures.compare_families(seeds, device, *fashion())
+
+
+def bench_augmentation(seeds: int, device: torch.device) -> dict:
+    """One network trained on few images, which are changed in different ways."""
+    return architectures.compare_policies(seeds, device, *fashion())
+
+
+BENCHMARKS = {
+    "guidelines": bench_guidelines,
+    "textbook": bench_textbook,
+    "architectures": bench_architectures,
+    "augmentation": bench_augmentation,
+}
 
 
 def main() -> int:
@@ -112,10 +128,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     device = runtime.device()
-    measure = measure_on(device)
     for name in options.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name].__doc__}")
-        result = BENCHMARKS[name](options.seeds, device, measure)
+        result = BENCHMARKS[name](options.seeds, device)
         frame = {"date": date.today().isoformat(), "environment": runtime.environment(device)}
         files.write_json(RESULTS / f"{name}.json", frame | result)
         print(f"written: {RESULTS / name}.json")

@@ -1,21 +1,22 @@
-"""Training and testing the course's classifier (lesson 04)."""
+"""Training and testing classifiers of images (lessons 04 and 05)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import runtime
+from course_lib import augmentation, runtime
 from course_lib.data import EpochSampler, ImageSet
 from course_lib.models.classifier import Classifier
 from course_lib.training import Record
 
 
 def train_classifier(
-    classifier: Classifier,
+    classifier: nn.Module,
     images: ImageSet,
     *,
     epochs: int,
@@ -24,20 +25,25 @@ def train_classifier(
     dtype: str = "float32",
     seed: int = 0,
     every: int = 50,
+    augment: Callable[[Tensor], Tensor] = augmentation.mirror,
 ) -> Iterator[Record]:
-    """Train the course's classifier (lesson 04), and yield records with the mean "cross-entropy".
+    """Train a classifier (lesson 04), and yield records with the mean "cross-entropy".
 
-    AdamW with a one-cycle learning rate; each image is mirrored with probability one half.
+    AdamW with a one-cycle learning rate.
 
     Args:
-        classifier: changed in place; its device is the one that is used.
+        classifier: from images (B, C, H, W) in [-1, 1] to logits (B, classes); changed in place,
+            and its device is the one that is used.
         images: labelled training images.
         epochs: passes over the images.
         batch: images a step.
         rate: largest learning rate of the cycle.
         dtype: "float32" or "bfloat16" for the convolutions.
-        seed: of the order of images, the mirroring and dropout.
+        seed: of the order of images, the augmentation and dropout; torch's global generator is
+            seeded with it and the step, at each step.
         every: steps between records.
+        augment: changes each batch (B, C, H, W) before it is used (lesson 05), drawing from torch's
+            global generator; by default each image is mirrored with probability one half.
     """
     device = next(classifier.parameters()).device
     images, sampler = images.to(device), EpochSampler(len(images), batch, seed)
@@ -49,9 +55,7 @@ def train_classifier(
     for step in range(steps):
         torch.manual_seed(seed * 1_000_003 + step)
         indices = sampler.indices(step).to(device)
-        inputs = images.batch(indices)  # (B, C, H, W)
-        mirrored = torch.rand(batch, 1, 1, 1, device=device) < 0.5
-        inputs = torch.where(mirrored, inputs.flip(3), inputs)
+        inputs = augment(images.batch(indices))  # (B, C, H, W)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
             logits = classifier(inputs).float()  # (B, classes)
@@ -86,8 +90,15 @@ def faster_dtype(device: torch.device, batch: int = 128) -> str:
 
 
 @torch.no_grad()
-def accuracy(classifier: Classifier, images: ImageSet, batch: int = 500) -> float:
-    """Share of images whose largest logit is the right class, 0 to 1."""
+def accuracy(classifier: nn.Module, images: ImageSet, batch: int = 500) -> float:
+    """Share of images whose largest logit is the right class, 0 to 1.
+
+    Args:
+        classifier: from images (B, C, H, W) in [-1, 1] to logits (B, classes); put into
+            evaluation mode, and left there.
+        images: labelled images.
+        batch: images at a time, which bounds the memory and changes nothing else.
+    """
     device = next(classifier.parameters()).device
     images = images.to(device)
     classifier.eval()

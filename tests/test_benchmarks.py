@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import guidelines, textbook
-from course_lib import recipes
+from benchmarks import architectures, guidelines, textbook
+from course_lib import data, recipes
+from course_lib.models.architectures import FAMILIES
 
 RESULTS = Path(benchmarks.RESULTS)
 
@@ -41,6 +42,86 @@ def test_the_textbook_loop_trains():
 def test_spread_keeps_the_values():
     found = benchmarks.spread([3.0, 1.0, 2.0])
     assert found == {"median": 2.0, "least": 1.0, "largest": 3.0, "values": [3.0, 1.0, 2.0]}
+
+
+def tiny_set(split: str) -> data.ImageSet:
+    return data.load_images("fashion-mnist", split, 32).take(256)
+
+
+def test_families_are_compared_at_each_budget(capsys):
+    found = architectures.compare_families(
+        2,
+        torch.device("cpu"),
+        tiny_set("train"),
+        tiny_set("test"),
+        budgets={"parameters": 10_000, "multiply_adds": 500_000},
+        epochs=1,
+    )
+    assert (found["images"], found["epochs"], found["batch"]) == (256, 1, 128)
+    for budget, target in (("parameters", 10_000), ("multiply_adds", 500_000)):
+        assert found["budgets"][budget]["target"] == target
+        families = found["budgets"][budget]["families"]
+        assert tuple(families) == FAMILIES
+        for row in families.values():
+            assert abs(row[budget] - target) <= 0.03 * target
+            for name in ("accuracy", "seconds", "images_per_second"):
+                assert len(row[name]["values"]) == 2 and row[name]["least"] > 0
+            assert row["accuracy"]["largest"] <= 1
+            for seconds, rate in zip(
+                row["seconds"]["values"], row["images_per_second"]["values"], strict=True
+            ):
+                assert seconds * rate == pytest.approx(256, rel=0.01)
+    json.dumps(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 16 and lines[-1].endswith("; 0 min left")
+    assert [line[:6] for line in lines] == ["seed 0"] * 8 + ["seed 1"] * 8  # interleaved
+
+
+def test_policies_are_compared_on_the_first_images():
+    found = architectures.compare_policies(
+        1,
+        torch.device("cpu"),
+        tiny_set("train"),
+        tiny_set("test"),
+        count=128,
+        epochs=2,
+        parameters=10_000,
+    )
+    assert (found["images"], found["epochs"], found["family"]) == (128, 2, "resnet")
+    assert abs(found["parameters"] - 10_000) <= 300
+    assert tuple(found["policies"]) == tuple(architectures.POLICIES)
+    for row in found["policies"].values():
+        assert 0 < row["accuracy"]["median"] <= 1 and 0 < row["training_accuracy"]["median"] <= 1
+    json.dumps(found)
+
+
+def test_each_policy_makes_other_images_of_the_same_shape():
+    images = data.normalise(tiny_set("train").images)
+    made = {}
+    for name, augment in architectures.POLICIES.items():
+        torch.manual_seed(0)
+        made[name] = augment(images)
+        assert made[name].shape == images.shape
+    assert torch.equal(made.pop("none"), images)
+    names = ["none", *made]
+    different = [images, *made.values()]
+    for index, name in enumerate(names):
+        for other in range(index):
+            assert not torch.equal(different[index], different[other]), (name, names[other])
+
+
+@pytest.mark.parametrize("name", ["architectures", "augmentation"])
+def test_the_command_writes_what_was_found_with_date_and_machine(name, tmp_path, monkeypatch):
+    function = {"architectures": "compare_families", "augmentation": "compare_policies"}[name]
+    given = []
+    monkeypatch.setattr(architectures, function, lambda *a: given.extend(a) or {"rows": 1})
+    monkeypatch.setattr(benchmarks, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["benchmarks", name, "--seeds", "4"])
+    assert benchmarks.main() == 0
+    seeds, _, images, test = given
+    assert (seeds, len(images), len(test)) == (4, 60_000, 10_000)
+    stored = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+    assert stored["rows"] == 1 and stored["date"] and stored["environment"]["device_name"]
 
 
 def test_stored_results_say_where_they_come_from_and_cover_every_rule():

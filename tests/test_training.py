@@ -178,3 +178,20 @@ def test_classifier_training_lowers_the_loss_and_measures_accuracy():
     values = [record.losses["cross-entropy"] for record in records]
     assert values[-1] < 0.7 * values[0]
     assert classification.accuracy(classifier, images) > 0.6
+
+
+def test_any_network_is_trained_with_the_augmentation_given_and_mirroring_by_default():
+    images = data.load_images("fashion-mnist", "train", 32).take(128)
+
+    def trained(**change) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1024, 10))
+        list(classification.train_classifier(network, images, epochs=2, batch=64, **change))
+        return network[1].weight.detach()
+
+    def mirrored(batch: torch.Tensor) -> torch.Tensor:
+        chosen = torch.rand(64, 1, 1, 1) < 0.5
+        return torch.where(chosen, batch.flip(3), batch)
+
+    assert torch.equal(trained(), trained(augment=mirrored))
+    assert not torch.equal(trained(), trained(augment=lambda batch: batch))
