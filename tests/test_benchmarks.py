@@ -1,6 +1,7 @@
 """The benchmarks run, and what the README and the lesson say of them is what was measured."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,42 @@ def test_the_readme_states_what_the_benchmark_measured():
         f"{stored['seconds']['least']:.0f} to {stored['seconds']['largest']:.0f} seconds" in readme
     )
     assert f"{stored['course']['images_per_second']['median']:.0f} images a" in readme
+
+
+def lead(stored: dict, family: str, budget: str) -> tuple[float, float]:
+    """Mean and half-width of a family's lead over vgg, in percentage points, five seeds."""
+    families = stored["budgets"][budget]["families"]
+    pairs = zip(
+        families[family]["accuracy"]["values"], families["vgg"]["accuracy"]["values"], strict=True
+    )
+    differences = [100 * (one - other) for one, other in pairs]
+    assert len(differences) == 5
+    return statistics.mean(differences), 2.776 * statistics.stdev(differences) / 5**0.5
+
+
+def test_what_the_lesson_says_of_the_families_is_what_was_measured():
+    stored = json.loads((RESULTS / "architectures.json").read_text(encoding="utf-8"))
+    assert {name: found["target"] for name, found in stored["budgets"].items()} == (
+        architectures.BUDGETS
+    )
+    assert (stored["epochs"], stored["batch"]) == (architectures.EPOCHS, architectures.BATCH)
+    clear = {
+        (family, budget): abs(mean) > half
+        for family in ("resnet", "inception", "densenet")
+        for budget in stored["budgets"]
+        for mean, half in [lead(stored, family, budget)]
+    }
+    assert [pair for pair, beyond in clear.items() if beyond] == [
+        ("resnet", "multiply_adds"),
+        ("inception", "multiply_adds"),
+        ("densenet", "parameters"),
+    ]
+    parameters, arithmetic = (stored["budgets"][name]["families"] for name in architectures.BUDGETS)
+    medians = [
+        {family: row["accuracy"]["median"] for family, row in rows.items()}
+        for rows in (parameters, arithmetic)
+    ]
+    assert max(medians[0], key=medians[0].get) == "densenet"
+    assert min(medians[1], key=medians[1].get) == "densenet"
+    seconds = {family: row["seconds"]["median"] for family, row in arithmetic.items()}
+    assert 1.8 < seconds["inception"] / seconds["vgg"] < 2.4
