@@ -214,3 +214,22 @@ def test_what_the_lesson_says_of_the_families_is_what_was_measured():
     assert min(medians[1], key=medians[1].get) == "densenet"
     seconds = {family: row["seconds"]["median"] for family, row in arithmetic.items()}
     assert 1.8 < seconds["inception"] / seconds["vgg"] < 2.4
+
+
+def test_what_the_lesson_says_of_augmentation_is_what_was_measured():
+    stored = json.loads((RESULTS / "augmentation.json").read_text(encoding="utf-8"))
+    assert (stored["images"], stored["epochs"]) == (architectures.FEW, architectures.FEW_EPOCHS)
+    rows = stored["policies"]
+    clear, means = [], {}
+    for policy, row in rows.items():
+        pairs = zip(row["accuracy"]["values"], rows["none"]["accuracy"]["values"], strict=True)
+        differences = [100 * (one - other) for one, other in pairs]
+        assert len(differences) == 5
+        means[policy] = statistics.mean(differences)
+        if abs(means[policy]) > 2.776 * statistics.stdev(differences) / 5**0.5:
+            clear.append(policy)
+    assert clear == ["mirror", "shift", "mirror and shift", "erase"]
+    assert all(0.7 < means[policy] < 1.3 for policy in ("mirror", "shift", "erase"))
+    assert means["mirror and shift"] < means["shift"]
+    assert rows["mirror and shift"]["training_accuracy"]["median"] < 0.95
+    assert min(rows, key=lambda policy: rows[policy]["accuracy"]["median"]) == "upside down"

@@ -1,4 +1,4 @@
-"""What the checks of lessons 01 and 02 share: random numbers, a comparison with the results of
+"""What the checks of several lessons share: random numbers, a comparison with the results of
 known mistakes, and a record of the torch functions that an answer calls.
 """
 

@@ -1,4 +1,4 @@
-"""What the checks of lessons 01 and 03 share: numbers, and how they judge a tensor of gradients."""
+"""What the checks of several lessons share: numbers, and how they judge a tensor of gradients."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def conv_norm_relu(inside: int, outside: int, kernel: int, stride: int = 1) -> l
 
     Args:
         inside, outside: channels of input and output.
-        kernel: 1 or 3, any odd number.
+        kernel: size of the kernel, an odd number.
         stride: pixels from one output to the next.
     """
     return [
@@ -135,7 +135,7 @@ class DenseLayer(nn.Module):
 
     def __init__(self, inside: int, growth: int, bottleneck: int | None = None) -> None:
         super().__init__()
-        bottleneck = bottleneck or 4 * growth
+        bottleneck = 4 * growth if bottleneck is None else bottleneck
         self.layers = nn.Sequential(
             nn.BatchNorm2d(inside),
             nn.ReLU(inplace=True),  # in the normalised copy: the input is passed on as it came
