@@ -403,7 +403,7 @@ verify.claim(
     "4.2",
     "with He's initialisation, the factor over twenty layers is",
     measured["He"][0][-1] / measured["He"][0][0],
-    (0.3, 2.0),
+    (0.46, 0.72),
 )
 
 # %% [markdown]
@@ -471,7 +471,7 @@ verify.claim(
     "4.3",
     "with PyTorch's default the loss after 100 steps exceeds that with He's weights by",
     deep_losses["default"] - deep_losses["He"],
-    (0.2, None),
+    (0.1, None),
 )
 verify.claim(
     "4.4",
@@ -749,7 +749,7 @@ verify.claim(
     "4.5",
     "the standard deviation of the influence of 28 layers, measured over that of (4.19), is",
     ratios[28],
-    (0.8, 1.2),
+    (0.92, 1.09),
 )
 verify.claim(
     "4.6",
@@ -865,7 +865,7 @@ records = list(
             every=20,
         ),
         total=budget.steps,
-        alt="The cross-entropy falls from above 1 to about 0.25 within the first third, then slowly.",
+        alt="The cross-entropy falls from about 1.8 to 0.4 within the first third, then slowly to about 0.25.",
     )
 )
 torch.manual_seed(seed)
@@ -884,8 +884,8 @@ print(f"a single linear layer, test images: {linear_share:.4f}")
 
 # %% tags=["verify"]
 verify.claim("4.7", "the share of test images classified rightly is at least", share, (0.91, None))
-verify.claim("4.8", "a single linear layer classifies rightly at most", linear_share, (None, 0.86))
-verify.claim("4.9", "on training images the network is better by", own_share - share, (0.0, 0.06))
+verify.claim("4.8", "a single linear layer classifies rightly at most", linear_share, (None, 0.83))
+verify.claim("4.9", "on training images the network is better by", own_share - share, (0.005, None))
 
 # %% [markdown]
 # ## 4.7 Where it is wrong
@@ -945,9 +945,9 @@ verify.claim(
     "4.10",
     "the share of all mistakes made among the five upper-body classes is at least",
     among.sum() / wrong.sum(),
-    (0.7, None),
+    (0.75, None),
 )
-verify.claim("4.11", "the recall of shirts is at most", recalls[names.index("Shirt")], (None, 0.85))
+verify.claim("4.11", "the recall of shirts is at most", recalls[names.index("Shirt")], (None, 0.8))
 assert int(recalls.argmin()) == names.index("Shirt")
 
 # %%
@@ -1002,7 +1002,7 @@ gap = sum(
     for k, c, r in zip(filled, mean_confidence, mean_right, strict=True)
 )
 verify.claim(
-    "4.12", "the mean gap between confidence and share right is at most", gap, (None, 0.03)
+    "4.12", "the mean gap between confidence and share right is at most", gap, (None, 0.02)
 )
 
 # %% [markdown]
@@ -1033,8 +1033,8 @@ shuffled = accuracy_by_batches(torch.randperm(len(test), generator=random))
 in_order = accuracy_by_batches(test.labels.argsort(stable=True))
 
 # %% tags=["verify"]
-verify.claim("4.13", "with shuffled batches it costs at most", share - shuffled, (None, 0.02))
-verify.claim("4.14", "with batches of one class, the accuracy is at most", in_order, (None, 0.5))
+verify.claim("4.13", "with shuffled batches it costs at most", share - shuffled, (None, 0.01))
+verify.claim("4.14", "with batches of one class, the accuracy is at most", in_order, (None, 0.3))
 
 # %% [markdown]
 # With mixed batches it goes unnoticed. With sorted ones every batch is moved to the same mean, and what made all
@@ -1134,12 +1134,12 @@ plotting.image_grid(
     titles=[names[k] for k in chosen],
     row_labels=["plain", "restrained"],
     alt="Two rows of six images. Above, harsh black and white texture without any garment. Below, smoother "
-    "grey images with hints: dark straps for the sandal, a handle for the bag.",
+    "grey images in which parts can be guessed, such as the dark straps of the sandal.",
 )
 
 # %% [markdown]
 # **Figure 4.12.** The images that the network likes best, for six classes. Above, texture. Below, parts can be
-# guessed: straps, a handle.
+# guessed, such as the straps of the sandal.
 
 
 # %% tags=["verify"]
@@ -1161,14 +1161,14 @@ verify.claim(
     "4.16",
     "of real images, the share of which the network is less sure than of all ten plain ones is at least",
     (margins(real) < margins(made).min()).float().mean(),
-    (0.9, None),
+    (0.7, None),
 )
 
 # %% [markdown]
-# Above is texture, and the network is surer of it than of nearly every garment. It learned what *tells the
+# Above is texture, and the network is surer of it than of most garments. It learned what *tells the
 # classes apart* among garments. It never had to say what a garment is, and an image far from all garments gets
 # some answer too. The restraints do not change the network; they add a little of our own knowledge of images, and
-# with it appear hints of straps and a handle. This is the first attempt of the course to *draw* with a trained
+# with it appear hints of parts. This is the first attempt of the course to *draw* with a trained
 # network, and it fails. The networks of [lesson 09](09_dcgan.ipynb) draw against an opponent that is trained to
 # notice such cheating.
 #
@@ -1260,9 +1260,9 @@ with torch.no_grad():
             "at random": blackened(by_lot),
         }.items()
     }
-print(
-    "right of 1000, after blackening 50 garment pixels:", {k: round(v, 3) for k, v in kept.items()}
-)
+print("share right of 1,000 images, 50 garment pixels blackened:")
+for name, value in kept.items():
+    print(f"{name:20} {value:.3f}")
 
 
 # %% tags=["verify"]
@@ -1292,7 +1292,7 @@ verify.claim(
     "4.17",
     "the rank correlation of the trained and the untrained network's saliency is at most",
     rank_correlation(salient, by_chance),
-    (None, 0.3),
+    (None, 0.2),
 )
 verify.claim(
     "4.18",
@@ -1302,13 +1302,17 @@ verify.claim(
 )
 verify.claim(
     "4.19",
-    "blackening by slope times change leaves fewer right than at random, by",
+    "blackening by slope times change leaves fewer right than at random, by at most",
     kept["at random"] - kept["slope times change"],
-    (0.0, None),
+    (None, 0.03),
 )
 
 # %% [markdown]
-# TODO the sentence after the run.
+# Neither ranking is better than the lot. Blackening the most salient pixels harms *less* on every seed, and slope
+# times change at most a little more. The gradient answers for a small change, and blackening is a large one; far
+# from the image, (4.21) no longer holds. So a saliency map is a true answer to a question that was not asked.
+# Covering asks the question itself: what if this part were missing? It costs 81 passes through the network
+# instead of one.
 #
 # ## Summary
 #
@@ -1316,7 +1320,7 @@ verify.claim(
 # - Each ReLU layer multiplies the variance by $n \sigma_w^2 / 2$. He's weights make that one; PyTorch's default makes it a sixth.
 # - Batch normalisation makes the output independent of the scale of the weights. Its backward pass removes from the gradient the shift and the stretch. It has two modes, and forgetting to switch can be invisible or ruinous.
 # - A unit sees $r \leftarrow r + D (K-1) j$ pixels, and the influence within is a bell, not a square.
-# - A minute and a half on two cores gives 91 % and more, where a linear layer stays below 86 %. Most mistakes are among upper-body garments.
+# - A minute and a half on two cores gives 91 % and more, where a linear layer stays below 83 %. Most mistakes are among upper-body garments.
 # - Pictures of what a network sees must be tested like any other claim.
 #
 # **Exercises.** [Eight exercises](../exercises/04_building_a_cnn.ipynb), with checks that say what an

@@ -6,8 +6,8 @@
 #
 # Put your own code where a cell says `raise NotImplementedError(...)`, run the cell, and then the
 # cell below it, which begins with `checks.`. It tries your function on inputs of its own. If
-# something is wrong it says what your function does and why that matters. How exercises work is
-# told in [lesson 00's](00_start_here.ipynb). No exercise needs another one. The folder
+# something is wrong it says what your function does and why that matters.
+# [Lesson 00](00_start_here.ipynb) explains how exercises work. No exercise needs another one. The folder
 # `solutions/` holds the same notebook with answers and with the usual mistakes.
 #
 # The letters are those of the lesson: x image, w kernel, y output, L loss, and

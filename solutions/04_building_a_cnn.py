@@ -6,8 +6,8 @@
 #
 # Put your own code where a cell says `raise NotImplementedError(...)`, run the cell, and then the
 # cell below it, which begins with `checks.`. It tries your function on inputs of its own. If
-# something is wrong it says what your function does and why that matters. How exercises work is
-# told in [lesson 00's](00_start_here.ipynb). No exercise needs another one. The folder
+# something is wrong it says what your function does and why that matters.
+# [Lesson 00](00_start_here.ipynb) explains how exercises work. No exercise needs another one. The folder
 # `solutions/` holds the same notebook with answers and with the usual mistakes.
 #
 # B counts images, C channels, H rows and W columns. O are output channels, K is a kernel size, S a
@@ -1099,13 +1099,13 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 checks.fold(fold)
 
 # %% [markdown] tags=["solution"]
-# With $s = \gamma / \sqrt{v + \varepsilon}$ an output channel is
+# With the factor $f = \gamma / \sqrt{v + \varepsilon}$ an output channel is
 #
-# $$ s\, (w * x + b - \mu) + \beta = (s\, w) * x + \big( s\, (b - \mu) + \beta \big). $$
+# $$ f\, (w \star x + b - \mu) + \beta = (f\, w) \star x + \big( f\, (b - \mu) + \beta \big). $$
 #
 # What is multiplied by x is the new weight, and the rest the new bias. The factor belongs to the
 # output channel, the first axis of the weight. Groups change nothing: they only say which inputs an
-# output sees. Zero padding is no obstacle, because it is inside $w * x$.
+# output sees. Zero padding is no obstacle, because it is inside $w \star x$.
 #
 # The second answer measures the norm instead of taking it apart. Its value at 0 is the offset, and
 # what it gains from 0 to 1 is the factor. For layers in evaluation mode torch has such a

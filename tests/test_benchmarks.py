@@ -1,6 +1,7 @@
 """The benchmarks run, and what the README and the lesson say of them is what was measured."""
 
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -186,6 +187,15 @@ def lead(stored: dict, family: str, budget: str) -> tuple[float, float]:
     differences = [100 * (one - other) for one, other in pairs]
     assert len(differences) == 5
     return statistics.mean(differences), 2.776 * statistics.stdev(differences) / 5**0.5
+
+
+def test_each_benchmark_has_as_many_seeds_as_its_stored_result():
+    assert set(benchmarks.SEEDS) == set(benchmarks.BENCHMARKS)
+    assert {path.stem for path in RESULTS.glob("*.json")} == set(benchmarks.BENCHMARKS)
+    for name, seeds in benchmarks.SEEDS.items():
+        stored = (RESULTS / f"{name}.json").read_text(encoding="utf-8")
+        found = re.findall(r'"values": \[([^\]]*)\]', stored)
+        assert found and {len(values.split(",")) for values in found} == {seeds}, name
 
 
 def test_what_the_lesson_says_of_the_families_is_what_was_measured():
