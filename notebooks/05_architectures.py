@@ -441,9 +441,9 @@ verify.claim(
     "5.1",
     "over 40 plain layers with batch normalisation the gradient's mean square grows by at least",
     plain_factor,
-    (1e5, None),
+    (1e6, None),
 )
-verify.claim("5.2", "over 40 residual layers it grows by at most", residual_factor, (None, 150.0))
+verify.claim("5.2", "over 40 residual layers it grows by at most", residual_factor, (None, 130.0))
 
 # %% [markdown]
 # ### What such a gradient means
@@ -542,7 +542,7 @@ verify.claim(
     "5.3", "after 40 plain layers, 0.99 has become at most", likenesses["plain"][-1], (None, 0.1)
 )
 verify.claim(
-    "5.4", "after 40 residual layers, it is still at least", likenesses["residual"][-1], (0.6, None)
+    "5.4", "after 40 residual layers, it is still at least", likenesses["residual"][-1], (0.9, None)
 )
 
 # %% [markdown]
@@ -628,7 +628,7 @@ verify.claim(
     "5.5",
     "after 100 steps the loss of the plain network of 40 layers exceeds that of the residual one by",
     last["plain, 40 layers"] - last["residual, 40 layers"],
-    (0.2, None),
+    (0.1, None),
 )
 
 # %% [markdown]
@@ -667,7 +667,7 @@ for budget, target in BUDGETS.items():
 # channels where they halve the image, and keep three quarters of their weights in the last stage. The DenseNet's
 # transitions hold its width down, so its weights are spread evenly, and more of them work at a high resolution.
 #
-# Eight trainings under five seeds take about twenty minutes, so the full table is made by a script, `python -m
+# Eight trainings under five seeds take forty minutes on one thread, so the full table is made by a script, `python -m
 # benchmarks architectures`, whose stored result is shown here. One row is computed again below.
 
 # %%
@@ -767,12 +767,14 @@ for (budget, family), values in accuracies.items():
 # What can be read off it, and what not:
 #
 # - **Who is best depends on the price.** At equal parameters the DenseNet wins, and the interval of its lead over VGG leaves zero out.
-#   At equal multiply-adds the lead is gone, and its median is the lowest. For it, 100,000 parameters mean almost three times the
-#   arithmetic of the others.
+# At equal multiply-adds the lead is gone, and its median is the lowest. For it, 100,000 parameters mean almost
+# three times the arithmetic of the others.
 # - At equal multiply-adds **Inception and ResNet** beat VGG. At equal parameters five seeds do not decide it: zero is inside both intervals.
-# - **Twelve layers need no way round.** The ResNet's lead over VGG is small here. Its purpose is depth (section 5.6), and these networks are not deep.
-# - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG, since many small convolutions and
-#   concatenations keep the processor waiting for memory.
+# - **Twelve layers hardly need a way round.** The ResNet's lead over VGG is about one percentage point at most. Its purpose is depth (section 5.6),
+#   and these networks are not deep.
+# - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG. It has many small
+# convolutions and concatenations, which move much memory for little arithmetic; that this is the reason was not
+# measured.
 #
 # One pass over small grey images says nothing about a hundred passes over large colour ones. It shows how to ask.
 #
@@ -788,10 +790,18 @@ print(f"{share:.4f} after {record.seconds:.0f} s on {runtime.environment(device)
 
 # %% tags=["verify"]
 verify.claim(
-    "5.6", "the ResNet with 100,000 parameters reaches after one pass", share, (0.87, 0.90)
+    "5.6",
+    "the ResNet with 100,000 parameters reaches after one pass at least",
+    share,
+    (0.865, None),
 )
 
 # %% [markdown]
+# If your number is not the table's, nothing is wrong. The number of threads changes the order in which sums are
+# made, and after 468 steps the last digits have become another network. On our machine seed 0 gives 0.8835 with one
+# thread and 0.8772 with two: as far apart as two seeds. A seed makes a run repeatable on one machine. It does not make
+# the run typical.
+#
 # ## 5.8 Augmentation
 #
 # A mirrored boot is a boot. Changing training images in ways that keep their class is called **augmentation**: it
@@ -845,7 +855,10 @@ for policy, row in augmented["policies"].items():
         print(f"{policy:18} {mean:+.2f} ± {half:.2f}")
 
 # %% [markdown]
-# TODO reading of the table.
+# Mirroring, shifting and erasing bring about one percentage point each, and the intervals leave zero out.
+# Mirroring *and* shifting are not better than shifting alone: the network with both is right for only nine in ten
+# of its own 2,000 images, and may need more passes. Turning over tells the network something untrue about the
+# test images, where nothing is upside down. Its median is the lowest, though five seeds do not make it certain.
 #
 # Two rows again, on your machine:
 
@@ -885,7 +898,8 @@ def photograph_network() -> tuple[nn.Module | None, str]:
     socket.setdefaulttimeout(10)  # seconds; a network that does not answer must not stop the lesson
     try:
         weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-        with contextlib.redirect_stderr(io.StringIO()):  # it reports where it writes
+        quiet = io.StringIO()  # torch reports where it writes, on one of the two
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             return torchvision.models.resnet18(weights=weights), "fetched, or found in the cache"
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         return None, f"skipped: the weights could not be fetched ({type(error).__name__})"
@@ -957,7 +971,8 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 5.7.** Images of the two new tasks. None of them looks like a garment on a black ground.
+# **Figure 5.7.** Images of the two new tasks. None of them looks like a garment on a black ground. Each texture is one
+# photograph, so its brightness may give it away; what the pixels alone can do is therefore measured too.
 #
 # Where should the old network be cut? The later the layer, the better it knows garments. **Predict before you
 # run:** which cut is best for textures, which for faces, and what would a network with *random* weights give at
@@ -1068,8 +1083,9 @@ plotting.panels(
     [(task, draw_cuts(task)) for task in TASKS],
     height=3.2,
     note="Bands: least to largest of 6 draws of the labelled images; of 3 networks, too, where weights are random.",
-    alt="Accuracy against the cut. Textures: the trained network is near 0.98 after 2 and 4 layers and falls to "
-    "0.8 at the end; random weights are lower everywhere. Faces: above 0.95 for the trained network from 4 layers on.",
+    alt="Accuracy against the number of layers kept. Textures: the trained network is near 0.98 after 2 and 4 "
+    "layers and falls to 0.8 at the end; random weights begin lower and end close to it. Faces: both stay above 0.9, "
+    "the trained network a little higher.",
 )
 
 # %% [markdown]
@@ -1085,29 +1101,33 @@ verify.claim(
     "5.8",
     "for textures, the features after 4 convolutions are better than the last ones by",
     trained["textures", "4"] - trained["textures", "all"],
-    (0.05, None),
+    (0.1, None),
 )
 verify.claim(
     "5.9",
     "for textures, after 4 convolutions, training on garments is worth",
     trained["textures", "4"] - mean_score["textures", "random weights", "4"],
-    (0.0, None),
+    (0.02, None),
 )
 verify.claim(
     "5.10",
     "for faces, the last features are better than those after 2 convolutions by",
     trained["faces", "all"] - trained["faces", "2"],
-    (0.0, None),
+    (-0.09, 0.11),
 )
 verify.claim(
     "5.11",
     "for textures, after 5 convolutions, keeping the places apart costs",
     trained["textures", "5"] - trained["textures", "5, places"],
-    (0.0, None),
+    (0.05, None),
 )
 
 # %% [markdown]
-# TODO cuts.
+# A texture is a matter of local surface, and the early layers describe that. Two things change towards the end.
+# The last two features keep the places apart: for a texture, which may begin anywhere, that alone costs most of
+# what is lost. And the fully connected layer costs a little more. For faces, whose parts have their places, no
+# cut is clearly better than another. *The last layer is not always the best one.* And random weights are not
+# worthless: means of local filters carry much, so a transfer must be compared with them before it is praised.
 #
 # One can also go on and train *all* layers, from the old weights: **fine-tuning**. Against it, the same network
 # from scratch. Both take 60 steps on all labelled images, with the learning rate 0.001.
@@ -1177,12 +1197,18 @@ gains = {
     for task in TASKS
 }
 verify.claim(
-    "5.12", "for faces, fine-tuning beats training from scratch by", gains["faces"], (-0.02, None)
+    "5.12",
+    "for faces, fine-tuning is better than training from scratch by",
+    gains["faces"],
+    (-0.03, 0.06),
 )
 verify.claim("5.13", "for textures, it loses against it by", -gains["textures"], (0.0, None))
 
 # %% [markdown]
-# TODO reading.
+# Fine-tuning is no free gift. For faces it is about as good as training from scratch, or a little better. For
+# textures it loses: the old weights are a start that looks at places, and 60 steps do not undo that. There, in
+# the table above, both stay behind a linear head on the first four convolutions, which trains 192 numbers. *What*
+# is taken over matters more than how much of it is trained further.
 #
 # ## Summary
 #
@@ -1192,6 +1218,10 @@ verify.claim("5.13", "for textures, it loses against it by", -gains["textures"],
 # - Compare at a stated, equal price, seed by seed, with an interval. Two prices give two answers.
 # - Augmentation helps if it tells the truth about the data.
 # - To transfer, compare several cuts, and always random weights too.
+#
+# All four ideas come back where images are *made*: concatenation in the U-Net, ways round in generators and in
+# diffusion models, narrow $1 \times 1$ layers everywhere, and the question what is held equal in every
+# comparison.
 #
 # **Exercises.** [Eight exercises](../exercises/05_architectures.ipynb), with checks that say what an
 # answer misunderstood. [Solutions](../solutions/05_architectures.ipynb).
