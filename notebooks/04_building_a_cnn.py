@@ -255,7 +255,7 @@ print(f"{'sum':>16} {sum(row[1] for row in rows):>10,} {sum(row[2] for row in ro
 #
 # $$ \operatorname{Var}(z_a) = \sum_{t=1}^{n} \mathbb E[w_{a,t}^2]\, \mathbb E[x_t^2] = n\, \sigma_w^2\; q, \qquad q = \frac{1}{n} \sum_{t=1}^{n} \mathbb E[x_t^2]. \tag{4.6} $$
 #
-# It is the *mean square* $q$ of the input that counts, not its variance: inputs behind a ReLU have no mean
+# It is the *mean square* $q$ of the input that counts, not its variance: inputs behind a ReLU do not have mean
 # zero. Let $x = \max(0, z')$ be the ReLU of the layer before. Since its weights are symmetric about 0, $z'$ is too, and
 # half of its mean square survives:
 #
