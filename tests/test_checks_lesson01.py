@@ -1,9 +1,6 @@
-"""Tests of lesson 01's checks beyond the answers that its solution notebook shows."""
+"""Answers to lesson 01's exercises, judged by test_checks.py, and tests of its own."""
 
 from __future__ import annotations
-
-import random
-import re
 
 import numpy as np
 import pytest
@@ -11,7 +8,6 @@ import torch
 from torch.nn import functional as F
 
 from course_lib import data
-from course_lib.checks import CheckFailed
 from course_lib.checks import lesson01 as checks
 from course_lib.models.gaussian import GaussianSampler
 
@@ -368,40 +364,6 @@ WRONG = [
 
 def curve(bytes_):
     return ((bytes_ / 255 + 0.055) / 1.055) ** 2.4
-
-
-@pytest.mark.parametrize(("name", "answer", "hint"), WRONG)
-def test_a_wrong_answer_is_refused_with_its_hint_in_three_sentences(name, answer, hint):
-    with torch.random.fork_rng(), pytest.raises(CheckFailed) as refusal:
-        getattr(checks, name)(answer)
-    assert refusal.value.hint == hint, refusal.value
-    message = str(refusal.value)
-    assert message[0].isupper() and (hint == "error" or len(re.split(r"[.?] ", message)) <= 3)
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_answer_passes_and_nothing_global_is_drawn(name, capsys):
-    legacy = np.random
-    before = random.getstate(), repr(legacy.get_state()), torch.get_rng_state().tolist()
-    getattr(checks, name)(RIGHT[name])
-    after = random.getstate(), repr(legacy.get_state()), torch.get_rng_state().tolist()
-    assert before == after
-    assert capsys.readouterr().out == f"Exercise {name}: correct.\n"
-
-
-@pytest.mark.parametrize(("name", "answer"), ALSO_RIGHT)
-def test_another_right_answer_passes(name, answer):
-    getattr(checks, name)(answer)
-
-
-@pytest.mark.parametrize("message", ["Exercise 1.1: write your answer here.", ""])
-@pytest.mark.parametrize("name", RIGHT)
-def test_an_answer_not_yet_written_stays_a_not_implemented_error(name, message):
-    def answer(*given):
-        raise NotImplementedError(message)
-
-    with pytest.raises(NotImplementedError):
-        getattr(checks, name)(answer)
 
 
 def test_the_library_s_gaussian_is_an_answer_to_exercise_4():
