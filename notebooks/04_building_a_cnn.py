@@ -177,7 +177,7 @@ verify.equation(
 #
 # The **head** turns maps into a vector. We *flatten*: all $96 \cdot 4 \cdot 4 = 1536$ numbers enter a
 # fully connected layer. The alternative is *global average pooling*, the mean of each map: 96 numbers.
-# Flattening keeps where things are, which matters for garments that are all centred. It has a price,
+# Flattening keeps where things are, which may help with garments that are all centred. It has a price,
 # which the table shows.
 #
 # **Dropout** with rate $\rho$ sets each number to zero with probability $\rho$ and divides the others
@@ -789,13 +789,13 @@ assert all(found == r for _, r, _, found in table)
 
 # %% [markdown]
 # After the last pooling a field is 28 pixels wide. It begins at pixel $-10$, $-2$, 6 or 14, so the four units
-# along a side see 18, 26, 26 and 18 of the 32 pixels; the rest is padding. No unit sees a whole garment. The
+# along a side see 18, 26, 26 and 18 of the 32 pixels; the rest is padding. No unit sees the whole image. The
 # fully connected layer puts the sixteen views together.
 #
 # ## 4.6 Training
 #
 # One step: take a batch, compute the loss and its gradient $g_t$, and move the weights. **AdamW** (Kingma and Ba,
-# 2015; Loshchilov and Hutter, 2019) keeps for each weight a running mean $u$ of its gradient and $q$ of the
+# 2015; Loshchilov and Hutter, 2019) keeps for each weight a running mean $u$ of its gradient and another, $q$, of the
 # gradient's square, and divides the one by the root of the other:
 #
 # $$ u_t = \beta_1 u_{t-1} + (1 - \beta_1)\, g_t, \quad q_t = \beta_2\, q_{t-1} + (1 - \beta_2)\, g_t^2, \quad w_t = (1 - \eta \lambda)\, w_{t-1} - \eta\, \frac{u_t / (1 - \beta_1^t)}{\sqrt{q_t / (1 - \beta_2^t)} + \varepsilon}, \tag{4.20} $$
@@ -1308,7 +1308,7 @@ verify.claim(
 )
 
 # %% [markdown]
-# Neither ranking is better than the lot. Blackening the most salient pixels harms *less* on every seed, and slope
+# Neither ranking beats drawing lots. Blackening the most salient pixels harms *less* on every seed, and slope
 # times change at most a little more. The gradient answers for a small change, and blackening is a large one; far
 # from the image, (4.21) no longer holds. So a saliency map is a true answer to a question that was not asked.
 # Covering asks the question itself: what if this part were missing? It costs 81 passes through the network
