@@ -632,6 +632,9 @@ verify.claim(
 )
 
 # %% [markdown]
+# The plain network of 40 layers does learn, but slowly, and it stays behind the one of 10 layers. The way round is
+# the repair: with it the same 40 layers learn about as fast as 10.
+#
 # ## 5.7 A fair comparison
 #
 # "ResNet is better than VGG" is said of networks that differ in size, depth, data, training and year. To compare
@@ -766,15 +769,16 @@ for (budget, family), values in accuracies.items():
 # %% [markdown]
 # What can be read off it, and what not:
 #
-# - **Who is best depends on the price.** At equal parameters the DenseNet wins, and the interval of its lead over VGG leaves zero out.
-# At equal multiply-adds the lead is gone, and its median is the lowest. For it, 100,000 parameters mean almost
-# three times the arithmetic of the others.
-# - At equal multiply-adds **Inception and ResNet** beat VGG. At equal parameters five seeds do not decide it: zero is inside both intervals.
-# - **Twelve layers hardly need a way round.** The ResNet's lead over VGG is about one percentage point at most. Its purpose is depth (section 5.6),
-#   and these networks are not deep.
-# - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG. It has many small
-# convolutions and concatenations, which move much memory for little arithmetic; that this is the reason was not
-# measured.
+# - **Who is best depends on the price.** At equal parameters the DenseNet wins, and the interval of its lead over
+#   VGG leaves zero out. At equal multiply-adds the lead is gone, and its median is the lowest. For it, 100,000
+#   parameters mean almost three times the arithmetic of the others.
+# - At equal multiply-adds **Inception and ResNet** beat VGG. At equal parameters five seeds do not decide it: zero
+#   is inside both intervals.
+# - **Twelve layers hardly need a way round.** The ResNet's lead over VGG is about one percentage point at most. Its
+#   purpose is depth (section 5.6), and these networks are not deep.
+# - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG. It
+#   has many small convolutions and concatenations, which move much memory for little arithmetic; that this is the
+#   reason was not measured.
 #
 # One pass over small grey images says nothing about a hundred passes over large colour ones. It shows how to ask.
 #
@@ -800,7 +804,7 @@ verify.claim(
 # If your number is not the table's, nothing is wrong. The number of threads changes the order in which sums are
 # made, and after 468 steps the last digits have become another network. On our machine seed 0 gives 0.8835 with one
 # thread and 0.8772 with two: as far apart as two seeds. A seed makes a run repeatable on one machine. It does not make
-# the run typical.
+# the run typical, and comparing seed by seed takes away less of the luck than one would like.
 #
 # ## 5.8 Augmentation
 #
@@ -974,7 +978,7 @@ plotting.image_grid(
 # **Figure 5.7.** Images of the two new tasks. None of them looks like a garment on a black ground. Each texture is one
 # photograph, so its brightness may give it away; what the pixels alone can do is therefore measured too.
 #
-# Where should the old network be cut? The later the layer, the better it knows garments. **Predict before you
+# Where should the old network be cut (Yosinski et al., 2014)? The later the layer, the better it knows garments. **Predict before you
 # run:** which cut is best for textures, which for faces, and what would a network with *random* weights give at
 # the same cut?
 
@@ -1206,7 +1210,7 @@ verify.claim("5.13", "for textures, it loses against it by", -gains["textures"],
 
 # %% [markdown]
 # Fine-tuning is no free gift. For faces it is about as good as training from scratch, or a little better. For
-# textures it loses: the old weights are a start that looks at places, and 60 steps do not undo that. There, in
+# textures it loses, perhaps because the old weights look at places, and 60 steps do not undo that. There, in
 # the table above, both stay behind a linear head on the first four convolutions, which trains 192 numbers. *What*
 # is taken over matters more than how much of it is trained further.
 #
