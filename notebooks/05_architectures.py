@@ -462,8 +462,10 @@ verify.claim("5.2", "over 40 residual layers it grows by at most", residual_fact
 # $$ f(\rho) = \frac{\phi(\rho) - \phi(0)}{\phi(1) - \phi(0)}, \qquad f(1) = 1, \quad f'(1) = \frac1\theta > 1, \qquad f(0) = 0, \quad f'(0) = \frac{1}{2\theta} < 1. \tag{5.13} $$
 #
 # Equal images stay equal, but not in a stable way: nearly equal ones drift apart, until they are as unlike as any
-# two. With a way round, the branch's $f$ is only mixed in, with a weight that falls with depth: the correlation
-# $r_\ell$ obeys $v_\ell\, r_\ell = v_{\ell-1}\, r_{\ell-1} + \theta f(r_{\ell-1})$.
+# two. With a way round, the branch's $f$ is only mixed in, with a weight that falls with depth. The covariance of
+# the two images is the sum of those of both ways, so their correlation $r_\ell$ obeys
+#
+# $$ v_\ell\, r_\ell = v_{\ell-1}\, r_{\ell-1} + \theta f(r_{\ell-1}). \tag{5.14} $$
 #
 # **Predict before you run:** two images with correlation 0.99. What is it after 40 layers, plain and residual?
 
@@ -519,7 +521,7 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 5.3.** What random networks of 40 layers do to two nearly equal images. Points: measured, one network
-# of each kind. Lines: (5.13).
+# of each kind. Lines: (5.13) and (5.14).
 
 # %% tags=["verify"]
 a, b = numbers(2, 2_000_000)
@@ -538,6 +540,7 @@ verify.equation(
     [scaled.subs(rho, 1), rise.subs(rho, 1), scaled.subs(rho, 0), rise.subs(rho, 0)],
     [sympy.Integer(1), 1 / exact, sympy.Integer(0), half / exact],
 )
+verify.equation("5.14", likenesses["residual"], expected["residual"], tolerance=0.01)
 verify.claim(
     "5.3", "after 40 plain layers, 0.99 has become at most", likenesses["plain"][-1], (None, 0.1)
 )
@@ -732,7 +735,7 @@ plotting.panels(
 # so compare them **seed by seed**: let $\delta_1, \dots, \delta_m$ be the differences of accuracy for $m$ seeds.
 # If they are about Gaussian, then with their mean $\bar \delta$ and standard deviation $s$ (divided by $m - 1$)
 #
-# $$ \bar \delta \pm t_{m-1}\, \frac{s}{\sqrt m} \tag{5.14} $$
+# $$ \bar \delta \pm t_{m-1}\, \frac{s}{\sqrt m} \tag{5.15} $$
 #
 # holds the mean over all seeds in 95 of 100 repetitions, where $t_4 = 2.776$ for five seeds (Student's $t$; 1.96
 # would be right for many). If zero lies outside, other seeds would seldom turn the sign round. The interval says
@@ -742,7 +745,7 @@ plotting.panels(
 
 # %% tags=["keep"]
 def interval(differences: Tensor, t: float = 2.776) -> tuple[float, float]:
-    """Equation (5.14) for five differences (5,), whence t: mean and half-width."""
+    """Equation (5.15) for five differences (5,), whence t: mean and half-width."""
     assert len(differences) == 5
     return float(differences.mean()), float(t * differences.std() / math.sqrt(len(differences)))
 
@@ -751,7 +754,7 @@ def interval(differences: Tensor, t: float = 2.776) -> tuple[float, float]:
 samples = 0.3 + numbers(200_000, 5)
 half = 2.776 * samples.std(dim=1) / math.sqrt(5)
 holds = ((samples.mean(dim=1) - 0.3).abs() <= half).double().mean()
-verify.equation("5.14", holds, 0.95, tolerance=0.003)  # Monte-Carlo, standard error 0.0005
+verify.equation("5.15", holds, 0.95, tolerance=0.003)  # Monte-Carlo, standard error 0.0005
 
 # %%
 accuracies = {
