@@ -99,22 +99,3 @@ def erase(images: Tensor, side: int = 10) -> Tensor:
     rows, columns = covered(images.shape[2]), covered(images.shape[3])
     square = rows[:, None, :, None] & columns[:, None, None, :]  # (B, 1, H, W)
     return images.masked_fill(square, BACKGROUND)
-
-
-def brightness(images: Tensor, amount: float = 0.3) -> Tensor:
-    """Multiply the light of each image, its distance from black, by a random factor.
-
-    Args:
-        images: (B, C, H, W) in [-1, 1].
-        amount: factors are uniform in [1 - amount, 1 + amount], with amount from 0 to 1. What
-            becomes brighter than white is white.
-
-    Raises:
-        ValueError: for an amount outside 0 to 1.
-    """
-    _check(images)
-    if not 0 <= amount <= 1:
-        raise ValueError(f"expected an amount from 0 to 1, got {amount}")
-    some = torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
-    factor = 1 + amount * (2 * some - 1)  # (B, 1, 1, 1)
-    return ((images + 1) * factor - 1).clamp(-1, 1)

@@ -65,7 +65,7 @@ plotting.architecture(
 #
 # Letters are those of lesson 02: $B$ images, $C$ channels, $O$ output channels, $K$ the size of a kernel.
 #
-# ### Fully connected layers, and why there is a bend
+# ### Fully connected layers, and why there is a nonlinearity
 #
 # The oldest layer takes a vector $x$ of $n$ numbers to a vector $y$ of $m$ numbers, through a
 # matrix $W$ ($m \times n$, the *weights*), a vector $b$ of $m$ numbers (the *bias*) and a function $\sigma$ of
@@ -81,9 +81,10 @@ plotting.architecture(
 #
 # $$ W_2 (W_1 x + b_1) + b_2 = (W_2 W_1)\, x + (W_2 b_1 + b_2). \tag{4.2} $$
 #
-# The activation must bend. The **ReLU**, $\max(0, z)$, is the usual choice. Its derivative is 1 or 0, so an
-# active path passes the gradient on unchanged. The older *sigmoid* $1 / (1 + e^{-z})$ has a derivative of at most
-# a quarter: ten of them in a row multiply a gradient, weights aside, by at most $4^{-10}$, about $10^{-6}$.
+# The activation must be a **nonlinearity**: its graph must bend. The **ReLU**, $\max(0, z)$, is the usual choice.
+# Its derivative is 1 or 0, so an active path passes the gradient on unchanged. The older *sigmoid*
+# $1 / (1 + e^{-z})$ has a derivative of at most a quarter: ten of them in a row multiply a gradient, weights
+# aside, by at most $4^{-10}$, about $10^{-6}$.
 
 
 # %%
@@ -838,9 +839,9 @@ verify.equation("4.20", w, parameter)
 # last, and where this machine computes faster in bfloat16, convolutions do.
 #
 # **Predict before you run:** the largest rate is 0.004 and the decay 0.05, and on two CPU cores two passes over
-# the 60,000 training images take about a minute and a half. What share of the 10,000 test images will it get
-# right? As a measure, a single linear layer on the pixels is trained in the same way. The test images are looked
-# at once, at the end.
+# the 60,000 training images take one and a half to two minutes. What share of the 10,000 test images will it get
+# right? As a measure, a single linear layer on the pixels is trained in the same way. No setting
+# is changed after the test images have been looked at.
 
 # %%
 budget = runtime.budget(
@@ -1165,12 +1166,12 @@ verify.claim(
 )
 
 # %% [markdown]
-# Above is texture, and the network is surer of it than of most garments. It learned what *tells the
-# classes apart* among garments. It never had to say what a garment is, and an image far from all garments gets
-# some answer too. The restraints do not change the network; they add a little of our own knowledge of images, and
-# with it appear hints of parts. This is the first attempt of the course to *draw* with a trained
-# network, and it fails. The networks of [lesson 09](09_dcgan.ipynb) draw against an opponent that is trained to
-# notice such cheating.
+# Above is texture, and the network is surer of it than of most garments. It learned what *tells the classes
+# apart* among garments. It never had to say what a garment is, and an image far from all garments gets some
+# answer too. The restraints, a *regularisation*, do not change the network; they add a little of our own
+# knowledge of images, and with it appear hints of parts. This is the first attempt of the course to *draw* with a
+# trained network, and it fails. The networks of [lesson 09](09_dcgan.ipynb) draw against an opponent that is
+# trained to notice such cheating.
 #
 # ### Saliency, and what it does not say
 #
@@ -1230,8 +1231,8 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 4.13.** Eight test images; the saliency of the trained network; that of a network with random weights;
-# and how far the logit falls if a black square of $6 \times 6$ pixels covers the place (Zeiler and Fergus, 2014;
-# where it rises, black). Each map is scaled to its own maximum.
+# and how far the logit falls if a black square of $6 \times 6$ pixels covers the place (**occlusion**; Zeiler and
+# Fergus, 2014; where it rises, black). Each map is scaled to its own maximum.
 #
 # If a map is about what was learned, it must change when the weights are replaced by random ones. The gradient's
 # does; some popular methods fail this test (Adebayo et al., 2018). But is it an answer to our question? **Predict
@@ -1311,16 +1312,16 @@ verify.claim(
 # Neither ranking beats drawing lots. Blackening the most salient pixels harms *less* on every seed, and slope
 # times change at most a little more. The gradient answers for a small change, and blackening is a large one; far
 # from the image, (4.21) no longer holds. So a saliency map is a true answer to a question that was not asked.
-# Covering asks the question itself: what if this part were missing? It costs 81 passes through the network
+# Occlusion asks the question itself: what if this part were missing? It costs 81 passes through the network
 # instead of one.
 #
 # ## Summary
 #
-# - Layers are $\sigma(W x + b)$; without the bend, depth is worth nothing. Softmax and cross-entropy together have the gradient $p - [k = c]$.
+# - Layers are $\sigma(W x + b)$; without the nonlinearity, depth is worth nothing. Softmax and cross-entropy together have the gradient $p - [k = c]$.
 # - Each ReLU layer multiplies the variance by $n \sigma_w^2 / 2$. He's weights make that one; PyTorch's default makes it a sixth.
 # - Batch normalisation makes the output independent of the scale of the weights. Its backward pass removes from the gradient the shift and the stretch. It has two modes, and forgetting to switch can be invisible or ruinous.
 # - A unit sees $r \leftarrow r + D (K-1) j$ pixels, and the influence within is a bell, not a square.
-# - A minute and a half on two cores gives 91 % and more, where a linear layer stays below 83 %. Most mistakes are among upper-body garments.
+# - Less than two minutes on two cores give 91 % and more, where a linear layer stays below 83 %. Most mistakes are among upper-body garments.
 # - Pictures of what a network sees must be tested like any other claim.
 #
 # **Exercises.** [Eight exercises](../exercises/04_building_a_cnn.ipynb), with checks that say what an
@@ -1338,7 +1339,7 @@ verify.claim(
 # - L. Smith, N. Topin. *Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates.* 2019. (One cycle.)
 # - D. Erhan, Y. Bengio, A. Courville, P. Vincent. *Visualizing Higher-Layer Features of a Deep Network.* Technical Report 1341, Université de Montréal, 2009. (Activation maximisation.)
 # - K. Simonyan, A. Vedaldi, A. Zisserman. *Deep Inside Convolutional Networks.* ICLR workshop, 2014. (Saliency.)
-# - M. Zeiler, R. Fergus. *Visualizing and Understanding Convolutional Networks.* ECCV 2014. (Covering.)
+# - M. Zeiler, R. Fergus. *Visualizing and Understanding Convolutional Networks.* ECCV 2014. (Occlusion.)
 # - C. Guo, G. Pleiss, Y. Sun, K. Weinberger. *On Calibration of Modern Neural Networks.* ICML 2017.
 # - J. Adebayo et al. *Sanity Checks for Saliency Maps.* NeurIPS 2018.
 # - H. Xiao, K. Rasul, R. Vollgraf. *Fashion-MNIST.* 2017.

@@ -160,7 +160,7 @@ plotting.panels(
 #
 # Two $3 \times 3$ layers see $5 \times 5$ pixels with $18 C^2$ weights, where one $5 \times 5$ layer needs
 # $25 C^2$; three see $7 \times 7$ with $27 C^2$ instead of $49 C^2$. And between them there is room for another
-# bend.
+# nonlinearity.
 
 # %% tags=["verify"]
 found, formula = [], []
@@ -210,11 +210,11 @@ verify.equation("5.3", widen(narrow(image)), F.conv2d(image, composed))
 assert torch.linalg.matrix_rank(composed.transpose(1, 3).reshape(-1, C)) == B
 
 # %% [markdown]
-# ## 5.4 ResNet: a way round
+# ## 5.4 ResNet: skip connections
 #
 # Deeper networks should be at least as good: the additional layers could learn to do nothing. In practice plain
 # networks beyond some twenty layers got *worse*, on the training images too (He et al., 2016a). To do nothing is
-# hard to learn for a layer with a bend. So make it the default. A **residual block** computes
+# hard to learn for a layer with a nonlinearity. So make it the default. A **residual block** computes
 #
 # $$ y = x + F(x), $$
 #
@@ -223,7 +223,8 @@ assert torch.linalg.matrix_rank(composed.transpose(1, 3).reshape(-1, C)) == B
 #
 # $$ \frac{\partial L}{\partial x} = (I + J)^{\mathsf T}\, \frac{\partial L}{\partial y}. \tag{5.4} $$
 #
-# The gradient has a way round $F$, whatever the size of $J$. Stack three blocks, with the matrices
+# The path of $x$ past $F$ is called a **skip connection** or **shortcut**. Through it the gradient passes $F$ by,
+# whatever the size of $J$. Stack three blocks, with the matrices
 # $J_1, J_2, J_3$, and multiply out:
 #
 # $$ (I + J_3)(I + J_2)(I + J_1) = I + J_1 + J_2 + J_3 + J_2 J_1 + J_3 J_1 + J_3 J_2 + J_3 J_2 J_1. \tag{5.5} $$
@@ -233,7 +234,7 @@ assert torch.linalg.matrix_rank(composed.transpose(1, 3).reshape(-1, C)) == B
 #
 # Here is the block as the course keeps it. As in the original it ends in a ReLU, after the sum: (5.4) then holds
 # with the gradient below that ReLU, which is zero where the sum is negative. Where a stage begins, shapes change,
-# and the way round needs a $1 \times 1$ convolution.
+# and the shortcut needs a $1 \times 1$ convolution.
 
 
 # %% tags=["keep"]
@@ -336,14 +337,14 @@ assert total.subs(values) == architectures.parameters(dense)
 #
 # **Residual, with batch normalisation.** Let each layer be $x_\ell = x_{\ell-1} + F(x_{\ell-1})$, where $F$
 # normalises, cuts and convolves as above. (This is the *pre-activation* form of He et al., 2016b. Without a ReLU
-# on the way round it is easier to count.) The branch adds the variance $\theta$ whatever came in, since it
+# on the shortcut it is easier to count.) The branch adds the variance $\theta$ whatever came in, since it
 # normalises first. Its weights are fresh and have mean zero, so it is uncorrelated with $x_{\ell-1}$, and
 # variances add:
 #
 # $$ v_\ell = v_0 + \theta\, \ell. \tag{5.10} $$
 #
 # Backward, the branch divides its gradient by the root of the variance that it met. Its mean square, too, is
-# added to that of the way round:
+# added to that of the shortcut:
 #
 # $$ \frac{G_{\ell-1}}{G_\ell} = 1 + \frac{1}{v_{\ell-1}}. \tag{5.11} $$
 #
@@ -462,8 +463,8 @@ verify.claim("5.2", "over 40 residual layers it grows by at most", residual_fact
 # $$ f(\rho) = \frac{\phi(\rho) - \phi(0)}{\phi(1) - \phi(0)}, \qquad f(1) = 1, \quad f'(1) = \frac1\theta > 1, \qquad f(0) = 0, \quad f'(0) = \frac{1}{2\theta} < 1. \tag{5.13} $$
 #
 # Equal images stay equal, but not in a stable way: nearly equal ones drift apart, until they are as unlike as any
-# two. With a way round, the branch's $f$ is only mixed in, with a weight that falls with depth. The covariance of
-# the two images is the sum of those of both ways, so their correlation $r_\ell$ obeys
+# two. With a skip connection, the branch's $f$ is only mixed in, with a weight that falls with depth. The covariance of
+# the two images is the sum of those of branch and shortcut, so their correlation $r_\ell$ obeys
 #
 # $$ v_\ell\, r_\ell = v_{\ell-1}\, r_{\ell-1} + \theta f(r_{\ell-1}). \tag{5.14} $$
 #
@@ -551,9 +552,9 @@ verify.claim(
 # %% [markdown]
 # In the plain network the gap between two images grows by $1/\theta$ a layer, until after some 25 layers nothing
 # tells which images were alike. What reaches the head is as good as noise, however its gradients are scaled. The
-# way round keeps likeness.
+# skip connection keeps likeness.
 #
-# ### What goes wrong: depth without a way round
+# ### What goes wrong: depth without skip connections
 #
 # Train both for 100 steps, and a plain one of 10 layers for comparison: 16 channels, images halved to
 # $16 \times 16$ pixels, batches of 64, Adam. **Predict before you run.**
@@ -623,7 +624,7 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 5.4.** The first 100 steps of three networks that differ in depth and in the way round.
+# **Figure 5.4.** The first 100 steps of three networks that differ in depth and in their skip connections.
 
 # %% tags=["verify"]
 last = {name: sum(losses[-20:]) / 20 for name, losses in deep_curves.items()}
@@ -635,8 +636,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# The plain network of 40 layers does learn, but slowly, and it stays behind the one of 10 layers. The way round is
-# the repair: with it the same 40 layers learn about as fast as 10.
+# The plain network of 40 layers does learn, but slowly, and it stays behind the one of 10 layers. Skip connections are
+# the repair: with them the same 40 layers learn about as fast as 10.
 #
 # ## 5.7 A fair comparison
 #
@@ -777,7 +778,7 @@ for (budget, family), values in accuracies.items():
 #   parameters mean almost three times the arithmetic of the others.
 # - At equal multiply-adds **Inception and ResNet** beat VGG. At equal parameters five seeds do not decide it: zero
 #   is inside both intervals.
-# - **Twelve layers hardly need a way round.** The ResNet's lead over VGG is about one percentage point at most. Its
+# - **Twelve layers hardly need skip connections.** The ResNet's lead over VGG is about one percentage point at most. Its
 #   purpose is depth (section 5.6), and these networks are not deep.
 # - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG. It
 #   has many small convolutions and concatenations, which move much memory for little arithmetic; that this is the
@@ -981,9 +982,9 @@ plotting.image_grid(
 # **Figure 5.7.** Images of the two new tasks. None of them looks like a garment on a black ground. Each texture is one
 # photograph, so its brightness may give it away; what the pixels alone can do is therefore measured too.
 #
-# Where should the old network be cut (Yosinski et al., 2014)? The later the layer, the better it knows garments. **Predict before you
-# run:** which cut is best for textures, which for faces, and what would a network with *random* weights give at
-# the same cut?
+# Where should the old network be cut (Yosinski et al., 2014)? The later the layer, the better it knows garments.
+# **Predict before you run:** which cut is best for textures, which for faces, and what would a network with
+# *random* weights give at the same cut?
 
 
 # %%
@@ -1226,7 +1227,7 @@ verify.claim("5.13", "for textures, it loses against it by", -gains["textures"],
 # - Augmentation helps if it tells the truth about the data.
 # - To transfer, compare several cuts, and always random weights too.
 #
-# All four ideas come back where images are *made*: concatenation in the U-Net, ways round in generators and in
+# All four ideas come back where images are *made*: concatenation in the U-Net, skip connections in generators and in
 # diffusion models, narrow $1 \times 1$ layers everywhere, and the question what is held equal in every
 # comparison.
 #

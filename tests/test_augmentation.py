@@ -11,7 +11,6 @@ CHANGES = (
     augmentation.turn_over,
     augmentation.shift,
     augmentation.erase,
-    augmentation.brightness,
 )
 every_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 
@@ -138,18 +137,3 @@ def test_erase_blackens_one_square_that_the_border_may_cut(side):
 def test_a_square_without_a_side_is_refused():
     with pytest.raises(ValueError, match="at least 1 pixel, got 0"):
         augmentation.erase(some(), 0)
-
-
-def test_brightness_multiplies_the_light_by_one_factor_for_each_image():
-    images = some(200) * 0.5 - 0.5  # in (-1, 0): no factor up to 1.3 reaches white
-    torch.manual_seed(0)
-    factors = (augmentation.brightness(images) + 1) / (images + 1)
-    middle = factors.flatten(1).median(1).values
-    assert torch.allclose(factors, middle[:, None, None, None].expand_as(factors), atol=1e-3)
-    assert 0.7 <= middle.min() < 0.73 and 1.27 < middle.max() <= 1.3
-
-
-@pytest.mark.parametrize("amount", [-0.1, 1.5])
-def test_amounts_outside_zero_to_one_are_refused(amount):
-    with pytest.raises(ValueError, match="amount from 0 to 1"):
-        augmentation.brightness(some(), amount)
