@@ -562,7 +562,7 @@ verify.claim(
 
 # %%
 class Deep(nn.Module):
-    """A stem, `depth` layers with or without a way round, the mean over places, a head."""
+    """A stem, `depth` layers with or without skip connections, the mean over places, a head."""
 
     def __init__(self, depth: int, residual: bool, channels: int = 16) -> None:
         super().__init__()
