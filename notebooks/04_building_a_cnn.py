@@ -1104,7 +1104,7 @@ plotting.image_grid(
 
 
 # %%
-def best_images(network: nn.Module, restrained: bool, steps: int = 150) -> Tensor:
+def best_images(network: nn.Module, regularised: bool, steps: int = 150) -> Tensor:
     """Gradient ascent on the logit of each class at once -> images (10, 1, 32, 32) in [-1, 1]."""
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
     own = torch.Generator().manual_seed(seed)
@@ -1113,7 +1113,7 @@ def best_images(network: nn.Module, restrained: bool, steps: int = 150) -> Tenso
     for _ in range(steps):
         image = torch.tanh(theta)
         loss = torch.zeros((), device=device)
-        if restrained:
+        if regularised:
             rough = image.diff(dim=2).square().sum() + image.diff(dim=3).square().sum()
             loss = loss + 0.05 * rough
             down, across = torch.randint(-3, 4, (2,), generator=own).tolist()
@@ -1128,12 +1128,12 @@ def best_images(network: nn.Module, restrained: bool, steps: int = 150) -> Tenso
 chosen = [
     names.index(n) for n in ("T-shirt/top", "Pullover", "Dress", "Sandal", "Bag", "Ankle boot")
 ]
-plain, restrained = best_images(classifier, False), best_images(classifier, True)
+plain, regularised = best_images(classifier, False), best_images(classifier, True)
 plotting.image_grid(
-    torch.cat([plain[chosen], restrained[chosen]]).cpu(),
+    torch.cat([plain[chosen], regularised[chosen]]).cpu(),
     columns=6,
     titles=[names[k] for k in chosen],
-    row_labels=["plain", "restrained"],
+    row_labels=["plain", "regularised"],
     alt="Two rows of six images. Above, harsh black and white texture without any garment. Below, smoother "
     "grey images in which parts can be guessed, such as the dark straps of the sandal.",
 )
@@ -1224,7 +1224,7 @@ plotting.image_grid(
         [examples[:8], as_images(salient[:8]), as_images(by_chance[:8]), as_images(covered)]
     ).cpu(),
     columns=8,
-    row_labels=["image", "saliency", "untrained", "covering"],
+    row_labels=["image", "saliency", "untrained", "occlusion"],
     alt="Four rows for eight garments: the images; saliency maps with scattered bright pixels on and around "
     "the garment; those of an untrained network, noise all over; and smooth maps of where a black square harms.",
 )
