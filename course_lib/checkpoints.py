@@ -7,6 +7,8 @@ is needed to build the networks again. Nothing in it can run code when it is ope
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,8 +38,22 @@ def _write(path: Path, kind: str, tensors: dict[str, Tensor], description: dict)
         save_file(plain, aside, header)
 
 
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Say of the file at `path` that it does not fit when a network or a setting in it does not."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} does not fit this version of the course ({type(error).__name__}: {error}). "
+            "Delete it and train again."
+        ) from error
+
+
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, expected a file. Move the folder away.")
     if not path.is_file():
         raise CheckpointError(f"{path} is not there. Train first: python -m course_lib train dcgan")
     try:
@@ -52,12 +68,13 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
         raise CheckpointError(
             f"{path} holds {header.get('kind', 'something else')!r}, expected {kind!r}."
         )
-    if not header.get("version", "").isdigit() or int(header["version"]) > VERSION:
+    if not header.get("version", "").isdecimal() or int(header["version"]) > VERSION:
         raise CheckpointError(
             f"{path} is of version {header.get('version')!r}; this program reads up to {VERSION}. "
             "Update the course."
         )
-    return tensors, json.loads(header["description"])
+    with _fitting(path):
+        return tensors, json.loads(header["description"])
 
 
 def _prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
@@ -78,15 +95,14 @@ def _adam_tensors(prefix: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def _restore_adam(adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    parameters = adam.param_groups[0]["params"]
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, _, part = name.partition(".")
-        if part != "step":
-            # The fused optimiser walks through memory without looking at strides: a moment must
-            # lie in memory in the same order as its channels-last weight.
-            tensor = torch.empty_like(parameters[int(index)]).copy_(tensor)
-        moments.setdefault(int(index), {})[part] = tensor
+    moments = {}
+    for index, parameter in enumerate(adam.param_groups[0]["params"]):
+        # The fused optimiser walks through memory without looking at strides: a moment must
+        # lie in memory in the same order as its channels-last weight.
+        moments[index] = {
+            part: torch.empty_like(parameter).copy_(tensors[f"{index}.{part}"])
+            for part in ("exp_avg", "exp_avg_sq")
+        } | {"step": tensors[f"{index}.step"]}
     adam.load_state_dict({**adam.state_dict(), "state": moments})
 
 
@@ -122,20 +138,17 @@ def load_state(path: Path, device: torch.device) -> tuple[GanState, dict]:
         CheckpointError: if the file is missing, damaged, of another kind or of a newer version.
     """
     tensors, description = _read(path, "dcgan training state")
-    try:
+    with _fitting(path):
         state = GanState.create(Recipe(**description["recipe"]), device)
         for name in ("generator", "discriminator", "average"):
             getattr(state, name).load_state_dict(_without(name, tensors))
-        _restore_adam(state.generator_adam, _without("generator_adam", tensors))
-        _restore_adam(state.discriminator_adam, _without("discriminator_adam", tensors))
         state.step = description["step"]
+        if state.step:  # before its first step an optimiser has no moments
+            _restore_adam(state.generator_adam, _without("generator_adam", tensors))
+            _restore_adam(state.discriminator_adam, _without("discriminator_adam", tensors))
         state.seconds = description["seconds"]
         state.history = [Record(**record) for record in description["history"]]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} does not fit this version of the course ({error}). Delete it and train again."
-        ) from error
-    return state, description["info"]
+        return state, description["info"]
 
 
 def save_generator(generator: Generator, path: Path, info: dict) -> None:
@@ -157,15 +170,11 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, dict]:
         CheckpointError: if the file is missing, damaged, of another kind or of a newer version.
     """
     tensors, description = _read(path, "dcgan generator")
-    try:
-        generator = Generator(**description["config"])
+    with _fitting(path):
+        generator, info = Generator(**description["config"]), description["info"]
         generator.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} does not fit this version of the course ({error}). Delete it and train again."
-        ) from error
     generator.to(device, memory_format=torch.channels_last)
-    return generator.requires_grad_(False).eval(), description["info"]
+    return generator.requires_grad_(False).eval(), info
 
 
 CLASSIFIER = Path(__file__).parent / "weights" / "classifier.safetensors"
@@ -186,6 +195,8 @@ def load_classifier(device: torch.device, path: Path = CLASSIFIER) -> tuple[Clas
     """
     tensors, description = _read(path, "classifier")
     classifier = Classifier()
-    classifier.load_state_dict(tensors)
+    with _fitting(path):
+        classifier.load_state_dict(tensors)
+        info = description["info"]
     classifier.to(device, memory_format=torch.channels_last)
-    return classifier.requires_grad_(False).eval(), description["info"]
+    return classifier.requires_grad_(False).eval(), info

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 @contextmanager
@@ -15,18 +22,48 @@ def whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to write to; rename it to `path` when the block succeeds.
 
     Missing parent folders are made. When the block raises, Ctrl-C included, the temporary file
-    is removed and whatever stood at `path` before is left as it was.
+    is removed and whatever stood at `path` before is left as it was. A killed process leaves its
+    temporary file behind; the next write of the same file removes it, except on Windows. The
+    content is on the disk before the name is: a power cut leaves the old file or the new one.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix is kept: matplotlib and numpy.save decide by it what to write, and where.
-    aside = target.with_name(f".part-{uuid4().hex[:8]}-{target.name}")
+    with _living_writer(target):
+        # The suffix is kept: matplotlib and numpy.save decide by it what to write, and where.
+        aside = target.with_name(f".part-{uuid4().hex[:8]}-{target.name}")
+        try:
+            yield aside
+            with open(aside, "rb+") as written:  # Windows syncs only what is open for writing
+                os.fsync(written.fileno())
+            aside.replace(target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _living_writer(target: Path) -> Iterator[None]:
+    """Remove what killed writers of `target` left, be a living one in the block, sync the folder.
+
+    Living writers share a lock on the folder, which the system takes from a killed process. Who
+    has the lock alone knows that every temporary file in the folder was left by a dead writer.
+    """
+    if fcntl is None:  # folders cannot be opened there, neither to lock nor to sync them
+        yield
+        return
+    folder = os.open(target.parent, os.O_RDONLY)
     try:
-        yield aside
-        aside.replace(target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+        with suppress(OSError):  # another writer is living, or this file system has no such locks
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in target.parent.glob(f".part-{'[0-9a-f]' * 8}-{glob.escape(target.name)}"):
+                left.unlink(missing_ok=True)
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
+        with suppress(OSError):  # not every file system syncs folders
+            os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_text(path: Path | str, text: str) -> None:

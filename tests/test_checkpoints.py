@@ -4,7 +4,9 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from test_training import CPU, SMALL, tiny_images, trained, weights
 
 from course_lib import checkpoints, training
@@ -54,29 +56,102 @@ def test_a_missing_file_says_what_to_do(path):
         checkpoints.load_state(path, CPU)
 
 
-def test_a_foreign_file_is_refused(path):
-    save_file({"weight": torch.ones(2)}, path)
-    with pytest.raises(checkpoints.CheckpointError, match="something else"):
-        checkpoints.load_state(path, CPU)
-    checkpoints.save_generator(Generator(width=4), path, {})
-    with pytest.raises(checkpoints.CheckpointError, match="dcgan generator"):
+FOREIGN = {
+    "empty": (lambda path: path.touch(), "damaged or not a safetensors file"),
+    "text": (lambda path: path.write_text("step 4", encoding="utf-8"), "damaged or not"),
+    "JSON": (
+        lambda path: path.write_text('{"step": 4, "seconds": 1.5}', "utf-8"),
+        "damaged or not",
+    ),
+    "PNG": (lambda path: Image.new("L", (8, 8)).save(path, "PNG"), "damaged or not"),
+    "pickle": (lambda path: torch.save({"weight": torch.ones(2)}, path), "damaged or not"),
+    "another program's": (
+        lambda path: save_file({"weight": torch.ones(2)}, path),
+        "something else",
+    ),
+    "a generator": (
+        lambda path: checkpoints.save_generator(Generator(width=4), path, {}),
+        "holds 'dcgan generator', expected 'dcgan training state'",
+    ),
+    "folder": (lambda path: path.mkdir(), "is a folder, expected a file"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_file_is_refused(path, kind):
+    write, said = FOREIGN[kind]
+    write(path)
+    with pytest.raises(checkpoints.CheckpointError, match=rf"checkpoint\.safetensors .*{said}"):
         checkpoints.load_state(path, CPU)
 
 
-def test_a_newer_version_is_refused(path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "VERSION", 2)
-    checkpoints.save_generator(Generator(width=4), path, {})
-    monkeypatch.setattr(checkpoints, "VERSION", 1)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors and the header of a good training state."""
+    good = tmp_path_factory.mktemp("good") / "checkpoint.safetensors"
+    checkpoints.save_state(trained(SMALL), good, {})
+    with safe_open(good, "pt") as opened:
+        return load_file(good), opened.metadata()
+
+
+def write_changed(path, saved, **changes: str | None) -> None:
+    """Write a good state with other entries of its header; None leaves an entry out."""
+    tensors, header = saved
+    kept = {name: text for name, text in (header | changes).items() if text is not None}
+    save_file(tensors, path, kept)
+
+
+@pytest.mark.parametrize("version", ["2", "1.5", "²", None])
+def test_a_newer_or_nameless_version_is_refused(path, saved, version):
+    write_changed(path, saved, version="1")
+    checkpoints.load_state(path, CPU)
+    write_changed(path, saved, version=version)
     with pytest.raises(checkpoints.CheckpointError, match="Update the course"):
-        checkpoints.load_generator(path, CPU)
+        checkpoints.load_state(path, CPU)
 
 
-def test_a_file_that_does_not_fit_is_refused(path):
+@pytest.mark.parametrize("text", [None, "{", "[1]", "3", '{"recipe": {"colour": 3}}'])
+def test_a_description_of_another_form_is_refused(path, saved, text):
+    write_changed(path, saved, description=text)
+    with pytest.raises(checkpoints.CheckpointError, match="does not fit this version"):
+        checkpoints.load_state(path, CPU)
+
+
+@pytest.mark.parametrize("key", ["recipe", "step", "seconds", "history", "info"])
+def test_a_description_that_lacks_a_key_is_refused(path, saved, key):
+    description = json.loads(saved[1]["description"])
+    del description[key]
+    write_changed(path, saved, description=json.dumps(description))
+    with pytest.raises(checkpoints.CheckpointError, match=f"does not fit .*KeyError: '{key}'"):
+        checkpoints.load_state(path, CPU)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["generator.", "discriminator.", "average.", "generator_adam.", "discriminator_adam.1.exp_avg"],
+)
+def test_a_file_that_lacks_tensors_is_refused(path, saved, missing):
+    tensors, header = saved
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(missing)}
+    assert 0 < len(kept) < len(tensors)
+    save_file(kept, path, header)
+    with pytest.raises(checkpoints.CheckpointError, match="does not fit"):
+        checkpoints.load_state(path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("kind", "load"),
+    [
+        ("dcgan generator", checkpoints.load_generator),
+        ("classifier", lambda path, device: checkpoints.load_classifier(device, path)),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(path, kind, load):
     description = json.dumps({"config": {"width": 8}, "info": {}})
-    header = {"kind": "dcgan generator", "version": "1", "description": description}
+    header = {"kind": kind, "version": "1", "description": description}
     save_file({"layers.0.weight": torch.ones(2)}, path, header)
     with pytest.raises(checkpoints.CheckpointError, match="does not fit"):
-        checkpoints.load_generator(path, CPU)
+        load(path, CPU)
 
 
 def test_generator_comes_back_to_the_bit(path):
