@@ -10,6 +10,7 @@ EXAMPLES = """examples:
   python -m course_lib train dcgan                 the course's recipe, about 4 minutes on 2 cores
   python -m course_lib train dcgan --minutes 1     a shorter training
   python -m course_lib train dcgan --resume        go on after Ctrl-C
+  torchrun --standalone --nproc-per-node 2 -m course_lib train dcgan      on two GPUs
   python -m course_lib sample --npy images.npy --count 1000
 """
 
@@ -94,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     from course_lib import commands, runtime
     from course_lib.checkpoints import CheckpointError
     from course_lib.data import DataError
+    from course_lib.distributed import StoppedElsewhere
 
     try:
         if options.command == "data":
@@ -135,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except StoppedElsewhere:
+        return 1  # the process that failed prints its error
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -20,6 +20,7 @@ from course_lib import (
     checkpoints,
     classification,
     data,
+    distributed,
     files,
     metrics,
     plotting,
@@ -96,51 +97,75 @@ def train_dcgan(
     Raises:
         CommandError, DataError, CheckpointError: with one line that says what to do.
     """
-    writable(out)
     checkpoint = out / "checkpoint.safetensors"
-    if resume:
+
+    def begin() -> tuple[training.GanState, dict] | None:
+        writable(out)
+        if checkpoint.is_dir():
+            raise CommandError(f"{checkpoint} is a folder; move it, or choose another --out")
+        if not resume:
+            if checkpoint.is_file():
+                print(f"Replacing the earlier training in {out}; --resume would go on with it.")
+            return None
         if steps or minutes or seed is not None or plain or data_name:
             raise CommandError(
                 "--resume goes on with the settings of the checkpoint; leave out --steps, "
                 "--minutes, --seed, --plain and --data"
             )
-        state, info = checkpoints.load_state(checkpoint, device)
-        data_name = info["data"]
-        print(f"Going on from step {state.step} of {state.recipe.steps}.")
-    else:
-        data_name = data_name or "fashion-mnist"
-        if checkpoint.is_file():
-            print(f"Replacing the earlier training in {out}; --resume would go on with it.")
-        recipe = recipes.course_recipe(device, data_name, seed=seed or 0)
-        if plain:
-            kept = {name: getattr(recipe, name) for name in ("channels", "size", "width", "seed")}
-            recipe = recipes.paper_recipe(recipe.steps, **kept)
-        print("Measuring which number format is faster on this machine ...")
-        recipe = replace(recipe, dtype=training.faster_dtype(recipe, device))
-        if minutes:
-            steps = training.steps_in(minutes, recipe, device)
-        recipe = replace(recipe, steps=steps or recipe.steps)
-        state = training.GanState.create(recipe, device)
-    images = data.load_images(data_name, "train", state.recipe.size)
-    recipe = state.recipe
-    print(
-        f"Training on {len(images)} images of {data_name} for {recipe.steps} steps of "
-        f"{recipe.batch}, in {recipe.dtype} on {device}. Ctrl-C stops and keeps a checkpoint."
-    )
-    if not run_with_progress(state, images, checkpoint, {"data": data_name}):
+        return checkpoints.load_state(checkpoint, device)
+
+    with distributed.joined(device) as (world, device):
+        # With several processes the first one alone prints and needs the folder.
+        found = world.first(begin)
+        if resume:
+            recipe, info = world.tell(found and (found[0].recipe, found[1]))
+            state = found[0] if found else training.GanState.create(recipe, device)
+            name = info["data"]
+            world.first(lambda: print(f"Going on from step {state.step} of {recipe.steps}."))
+        else:
+            name = data_name or "fashion-mnist"
+            recipe = recipes.course_recipe(device, name, seed=seed or 0)
+            if plain:
+                same = {key: getattr(recipe, key) for key in ("channels", "size", "seed")}
+                width = recipe.discriminator_width or recipe.width  # of both, as in the paper
+                recipe = recipes.paper_recipe(recipe.steps, width=width, **same)
+            world.share_size(recipe.batch)
+            world.first(
+                lambda: print("Measuring which number format is faster on this machine ...")
+            )
+            dtype = world.tell(world.first(lambda: training.faster_dtype(recipe, device)))
+            recipe = replace(recipe, dtype=dtype)
+            if minutes:
+                steps = training.steps_in(minutes, recipe, device, world)
+            recipe = replace(recipe, steps=steps or recipe.steps)
+            state = training.GanState.create(recipe, device)
+        distributed.spread(state, world)
+        images = world.machine_first(lambda: data.load_images(name, "train", recipe.size))
+        where = str(device) if world.size == 1 else f"{device} in {world.size} processes"
+        opening = (
+            f"Training on {len(images)} images of {name} for {recipe.steps} steps of "
+            f"{recipe.batch}, in {recipe.dtype} on {where}. Ctrl-C stops and keeps a checkpoint."
+        )
+        world.first(lambda: print(opening))
+        finished = run_with_progress(state, images, checkpoint, {"data": name})
+    if world.rank == 0 and finished:
+        leave_results(state, name, out)
+    elif world.rank == 0:
         print(f"Stopped at step {state.step} of {recipe.steps}; the checkpoint is {checkpoint}.")
         print(f"To go on: python -m course_lib train dcgan --resume --out {out}")
-        return 130
-    leave_results(state, data_name, out)
-    return 0
+    return 0 if finished else 130
 
 
 def run_with_progress(
     state: training.GanState, images: data.ImageSet, checkpoint: Path, info: dict
 ) -> bool:
-    """Train to the end or until Ctrl-C, with a progress bar and checkpoints; True at the end."""
-    recipe, saved = state.recipe, time.perf_counter()
-    bar = tqdm(total=recipe.steps, initial=state.step, unit="step", dynamic_ncols=True)
+    """Train to the end or until Ctrl-C, with a progress bar and checkpoints; True at the end.
+
+    With several processes all stop at the same record; the first one shows the bar and saves.
+    """
+    recipe, world, saved = state.recipe, state.world, time.perf_counter()
+    look = {"unit": "step", "dynamic_ncols": True, "disable": world.rank > 0}
+    bar = tqdm(total=recipe.steps, initial=state.step, **look)
     with stop_on_interrupt() as wish, bar:
         for record in training.train_gan(state, images, every=25):
             bar.update(record.step - bar.n)
@@ -149,11 +174,11 @@ def run_with_progress(
                 f"D {losses['discriminator']:.3f}, G {losses['generator']:.3f}, "
                 f"{record.rate:.0f} images/s"
             )
-            done = record.step == recipe.steps
-            if done or wish["stop"] or time.perf_counter() - saved > 30:
-                checkpoints.save_state(state, checkpoint, info)
+            done, stop = record.step == recipe.steps, world.any(wish["stop"])
+            if world.tell(done or stop or time.perf_counter() - saved > 30):
+                world.first(lambda: checkpoints.save_state(state, checkpoint, info))
                 saved = time.perf_counter()
-            if wish["stop"] and not done:
+            if stop and not done:
                 return False
     return True
 
@@ -183,6 +208,7 @@ def leave_results(state: training.GanState, data_name: str, out: Path) -> None:
         "images": recipe.steps * recipe.batch,
         "seed": recipe.seed,
         "dtype": recipe.dtype,
+        "processes": state.world.size,
         "recipe": asdict(recipe),
         "environment": runtime.environment(device),
     }

@@ -10,7 +10,7 @@ from course_lib.runtime import Budget, budget
 
 # Channels, and the side to which the images of a data set are padded or resized.
 SHAPES = {"fashion-mnist": (1, 32), "cifar-10": (3, 32), "celeba": (3, 64)}
-CPU = Budget(data="fashion-mnist", steps=6_000, batch=32, size=32, width=32)
+CPU = Budget(data="fashion-mnist", steps=6_000, batch=32, size=32, width=48)
 GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
 
 
@@ -22,11 +22,13 @@ class Recipe:
         steps: training steps; one updates the discriminator once, then the generator once.
         batch: real images a step, and as many generated ones.
         latent, channels, size, width: of the networks, see `models.dcgan`.
+        discriminator_width: width of the discriminator, if it is not the generator's.
         depth: hidden layers of the generator at each size, see `models.dcgan`; the paper has 1.
         norm: normalisation in the discriminator, "batch" or "none".
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
         loss: "non-saturating" or "relativistic".
-        rate: learning rate of both Adam optimisers.
+        rate: learning rate of the generator's Adam optimiser.
+        rate_ratio: learning rate of the discriminator's, as a multiple of the generator's.
         betas: Adam's decay rates of the first and second moment.
         decay: "none", or "linear" for a learning rate that falls to zero in the second half.
         r1: weight gamma of the R1 penalty; 0 for none.
@@ -42,11 +44,13 @@ class Recipe:
     channels: int = 1
     size: int = 32
     width: int = 32
+    discriminator_width: int | None = None
     depth: int = 2
     norm: str = "none"
     initial: str = "fan-in"
     loss: str = "relativistic"
     rate: float = 1.5e-3
+    rate_ratio: float = 0.5
     betas: tuple[float, float] = (0.0, 0.99)
     decay: str = "linear"
     r1: float = 0.3
@@ -83,6 +87,7 @@ def paper_recipe(steps: int, **changes: object) -> Recipe:
         "initial": "paper",
         "loss": "non-saturating",
         "rate": 2e-4,
+        "rate_ratio": 1.0,
         "betas": (0.5, 0.999),
         "decay": "none",
         "r1": 0.0,
@@ -104,5 +109,7 @@ def course_recipe(
     channels, size = SHAPES[data_name]
     limits = budget(cpu=CPU, gpu=GPU, device=device)
     settings = {"channels": channels, "size": size, "width": limits.width, "batch": limits.batch}
+    if device.type == "cpu" and "width" not in changes:
+        settings["discriminator_width"] = 32
     settings |= changes
     return Recipe(settings.pop("steps", limits.steps), **settings)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from course_lib import losses, runtime
 from course_lib.data import EpochSampler, ImageSet
+from course_lib.distributed import ALONE, World, spread
 from course_lib.models import dcgan
 from course_lib.recipes import Recipe
 
@@ -46,12 +47,13 @@ class Record:
 
 
 def _fresh_networks(recipe: Recipe) -> tuple[dcgan.Generator, dcgan.Discriminator]:
-    sizes = {"channels": recipe.channels, "size": recipe.size, "width": recipe.width}
+    sizes = {"channels": recipe.channels, "size": recipe.size}
+    width = recipe.discriminator_width or recipe.width
     # torch draws initial weights from its global generator, which is left as it was found.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        generator = dcgan.Generator(recipe.latent, **sizes, depth=recipe.depth)
-        discriminator = dcgan.Discriminator(**sizes, norm=recipe.norm)
+        generator = dcgan.Generator(recipe.latent, width=recipe.width, depth=recipe.depth, **sizes)
+        discriminator = dcgan.Discriminator(width=width, norm=recipe.norm, **sizes)
         if recipe.initial == "paper":
             dcgan.initialise(generator)
             dcgan.initialise(discriminator)
@@ -60,7 +62,10 @@ def _fresh_networks(recipe: Recipe) -> tuple[dcgan.Generator, dcgan.Discriminato
 
 @dataclass
 class GanState:
-    """Two networks, their optimisers, the averaged generator, and how far training has come."""
+    """Two networks, their optimisers, the averaged generator, and how far training has come.
+
+    `distributed.spread` sets `world` and `wrapped` for training in several processes.
+    """
 
     recipe: Recipe
     device: torch.device
@@ -72,6 +77,8 @@ class GanState:
     step: int = 0
     seconds: float = 0.0
     history: list[Record] = field(default_factory=list)
+    world: World = ALONE
+    wrapped: tuple[nn.Module, nn.Module] | None = None
 
     @classmethod
     def create(
@@ -107,6 +114,11 @@ class GanState:
             adam(discriminator),
         )
 
+    @property
+    def players(self) -> tuple[nn.Module, nn.Module]:
+        """Generator and discriminator; with several processes, such that gradients are averaged."""
+        return self.wrapped or (self.generator, self.discriminator)
+
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
         """Images of the averaged generator in evaluation mode: (B, Z) -> (B, C, size, size)."""
@@ -127,10 +139,11 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
         A `Record`, also appended to `state.history`.
 
     Raises:
-        ValueError: if the images do not have the recipe's shape or are fewer than a batch.
+        ValueError: if the images do not have the recipe's shape, are fewer than a batch, or a
+            batch cannot be shared equally by the processes.
         FloatingPointError: if a loss is no longer finite.
     """
-    recipe, device = state.recipe, state.device
+    recipe, device, world = state.recipe, state.device, state.world
     expected = (recipe.channels, recipe.size, recipe.size)
     if tuple(images.images.shape[1:]) != expected:
         raise ValueError(
@@ -144,15 +157,15 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
     _training_mode(state)
     while state.step < recipe.steps:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
-        real = images.batch(sampler.indices(state.step).to(device))
-        real = real.contiguous(memory_format=torch.channels_last)  # (B, C, H, W)
+        real = images.batch(world.share(sampler.indices(state.step)).to(device))
+        real = real.contiguous(memory_format=torch.channels_last)  # (B / world.size, C, H, W)
         measured = gan_step(state, real, random)
         # Sums stay on the device: reading a number every step would make a GPU wait.
         sums = {name: sums.get(name, 0) + value for name, value in measured.items()}
         state.step += 1
         if state.step % every == 0 or state.step == recipe.steps:
             steps = state.step - last_step
-            means = {name: float(total) / steps for name, total in sums.items()}
+            means = {name: float(total) / steps for name, total in world.mean(sums).items()}
             spent = time.perf_counter() - start
             state.seconds += spent
             record = Record(
@@ -182,22 +195,23 @@ def _training_mode(state: GanState) -> None:
 def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str, Tensor]:
     """One step of both players on a batch of real images (B, C, H, W) in [-1, 1].
 
+    With several processes B is the share of each, and `random` is the same in all of them.
+
     Returns:
         The two losses and the mean logits as tensors of shape (), without a graph.
     """
-    recipe, generator, discriminator = state.recipe, state.generator, state.discriminator
+    recipe, world, (generator, discriminator) = state.recipe, state.world, state.players
     low = torch.autocast(state.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16")
-    rate = recipe.rate
-    if recipe.decay == "linear":
-        rate *= min(1.0, 2 * (1 - state.step / recipe.steps))
-    for adam in (state.generator_adam, state.discriminator_adam):
-        adam.param_groups[0]["lr"] = rate
+    fall = min(1.0, 2 * (1 - state.step / recipe.steps)) if recipe.decay == "linear" else 1.0
+    state.generator_adam.param_groups[0]["lr"] = recipe.rate * fall
+    state.discriminator_adam.param_groups[0]["lr"] = recipe.rate * recipe.rate_ratio * fall
     relativistic = recipe.loss == "relativistic"
 
     # 1. The discriminator learns to tell them apart. The generated images are detached: its step
     #    must not reach the generator. Real and generated images go in separate batches, because
     #    batch normalisation would otherwise mix their statistics.
-    z = torch.randn(len(real), recipe.latent, generator=random, device=real.device)  # (B, Z)
+    z = torch.randn(world.size * len(real), recipe.latent, generator=random, device=real.device)
+    z = world.share(z)  # (B, Z)
     with low:
         fake = generator(z)  # (B, C, H, W)
         real_logits = discriminator(real).float()  # (B,)
@@ -217,8 +231,9 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     state.discriminator_adam.step()
 
     # 2. The generator learns to raise the score of the same images. The discriminator is frozen:
-    #    gradients pass through it to the images, none is computed for its weights.
-    discriminator.requires_grad_(False)
+    #    gradients pass through it to the images, none is computed for its weights, so none is
+    #    averaged over processes either.
+    discriminator = state.discriminator.requires_grad_(False)
     with low:
         logits = discriminator(fake).float()  # (B,)
         if relativistic:
@@ -232,7 +247,8 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     state.generator_adam.step()
     discriminator.requires_grad_(True)
 
-    update_average(state)
+    if world.rank == 0:
+        update_average(state)
     return {
         "discriminator": d_loss.detach(),
         "generator": g_loss.detach(),
@@ -245,19 +261,24 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
 def update_average(state: GanState) -> None:
     """Move the averaged generator towards the trained one (lesson 09, equation (9.11)).
 
-    The decay is smaller in the first steps, so that the average forgets the initial noise.
+    The decay is smaller in the first steps, so that the average forgets the initial noise. The
+    running statistics of batch normalisation are averaged as the weights are: those of the last
+    few batches alone belong to other weights, and are noisy.
     """
     decay = min(state.recipe.average, (1 + state.step) / (10 + state.step))
-    for kept, new in zip(state.average.parameters(), state.generator.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay) if state.recipe.average else kept.copy_(new)
-    for kept, new in zip(state.average.buffers(), state.generator.buffers(), strict=True):
-        kept.copy_(new)
+    average, trained = state.average.state_dict(), state.generator.state_dict()
+    for name, kept in average.items():
+        if kept.is_floating_point():
+            kept.lerp_(trained[name], 1 - decay)
+        else:
+            kept.copy_(trained[name])
 
 
-def _rehearsal(recipe: Recipe, device: torch.device) -> Callable[[], None]:
+def _rehearsal(recipe: Recipe, device: torch.device, world: World = ALONE) -> Callable[[], None]:
     """A function that does one training step on black images with networks of its own."""
     state, random = GanState.create(recipe, device), torch.Generator(device)
-    shape = (recipe.batch, recipe.channels, recipe.size, recipe.size)
+    spread(state, world)
+    shape = (world.share_size(recipe.batch), recipe.channels, recipe.size, recipe.size)
     real = torch.full(shape, -1.0, device=device).contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
@@ -283,13 +304,16 @@ def faster_dtype(recipe: Recipe, device: torch.device) -> str:
     return str(chosen).removeprefix("torch.")
 
 
-def steps_in(minutes: float, recipe: Recipe, device: torch.device) -> int:
-    """How many steps of the recipe this machine does in so many minutes, measured for seconds."""
-    step = _rehearsal(recipe, device)
+def steps_in(minutes: float, recipe: Recipe, device: torch.device, world: World = ALONE) -> int:
+    """How many steps of the recipe this machine does in so many minutes, measured for seconds.
+
+    Several processes measure it together, and the first one's clock decides.
+    """
+    step = _rehearsal(recipe, device, world)
     for _ in range(3):  # the first steps pay for one-off set-up
         step()
     done, start = 0, time.perf_counter()
-    while done < 3 or time.perf_counter() - start < min(4.0, 6 * minutes):
+    while world.tell(done < 3 or time.perf_counter() - start < min(4.0, 6 * minutes)):
         step()
         done += 1
-    return max(1, round(minutes * 60 * done / (time.perf_counter() - start)))
+    return world.tell(max(1, round(minutes * 60 * done / (time.perf_counter() - start))))

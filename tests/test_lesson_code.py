@@ -85,7 +85,8 @@ def test_the_networks_are_the_librarys(lesson):
     ]
     for taught, kept, inputs in pairs:
         taught.load_state_dict(kept.state_dict())
-        assert torch.equal(taught(inputs), kept(inputs))
+        # The library computes the generator's first layer as a matrix product: rounding differs.
+        torch.testing.assert_close(taught(inputs), kept(inputs))
 
 
 def test_the_initialisation_is_the_librarys(lesson):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from course_lib import losses
@@ -102,3 +103,17 @@ def test_models_and_losses_run_on_a_gpu_they_were_moved_to():
         total = total + losses.relativistic_loss(logits, logits)
         assert total.device.type == "cuda"
         assert classifier(images).device.type == "cuda"
+
+
+def test_projection_is_a_transposed_convolution_of_one_pixel():
+    torch.manual_seed(0)
+    layers = nn.ConvTranspose2d(5, 6, 4, bias=False), dcgan.Projection(5, 6, 4, bias=False)
+    layers[1].load_state_dict(layers[0].state_dict())
+    z, found = torch.randn(3, 5, 1, 1), []
+    for layer in layers:
+        layer.to(memory_format=torch.channels_last)
+        images = layer(z)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        images.square().sum().backward()
+        found.append((images, layer.weight.grad))
+    torch.testing.assert_close(found[0], found[1])

@@ -86,6 +86,7 @@ def test_first_step_equals_the_step_written_out_by_hand(loss):
         losses.relativistic_loss(a, b).backward()
     else:
         losses.discriminator_loss(a, b).backward()
+    by_hand.discriminator_adam.param_groups[0]["lr"] = 0.5e-2  # the recipe's rate_ratio is 0.5
     by_hand.discriminator_adam.step()
     # The first step of Adam is the sign of the gradient: weights alone would hide a wrong size.
     torch.testing.assert_close(slopes(state.discriminator), slopes(discriminator))
@@ -132,6 +133,36 @@ def test_average_is_the_weighted_mean_of_the_weights():
             parameter += 1
     training.update_average(state)
     assert torch.allclose(weights(state.average), 0.5 * old + 0.5 * new, atol=1e-6)
+
+
+def test_average_takes_the_mean_of_running_statistics_and_a_copy_of_the_count():
+    state = training.GanState.create(replace(SMALL, average=0.5), CPU)
+    state.step = 10**6
+    random = torch.Generator().manual_seed(4)
+    for network, batches in ((state.average, 20), (state.generator, 47)):
+        for value in network.buffers():
+            if value.is_floating_point():
+                value.copy_(torch.rand(value.shape, generator=random))
+            else:
+                value.fill_(batches)
+    old = {name: value.clone() for name, value in state.average.named_buffers()}
+    new = {name: value.clone() for name, value in state.generator.named_buffers()}
+    assert {value.is_floating_point() for value in old.values()} == {True, False}
+    training.update_average(state)
+    for name, value in state.average.named_buffers():
+        expected = (old[name] + new[name]) / 2 if value.is_floating_point() else new[name]
+        assert torch.allclose(value, expected, atol=1e-6), name
+    assert all(torch.equal(value, new[name]) for name, value in state.generator.named_buffers())
+
+
+def test_without_an_average_the_sampled_generator_is_the_trained_one():
+    state = training.GanState.create(replace(SMALL, average=0.0), CPU)
+    state.step = 10**6
+    for value in (*state.generator.parameters(), *state.generator.buffers()):
+        value.data.add_(1)
+    training.update_average(state)
+    live = state.generator.state_dict()
+    assert all(torch.equal(value, live[name]) for name, value in state.average.state_dict().items())
 
 
 def test_linear_decay_falls_in_the_second_half():
