@@ -1,140 +1,103 @@
-"""Run the benchmarks and write benchmarks/results/*.json: python -m benchmarks [name ...]."""
+"""Run the benchmarks and write benchmarks/results/*.json: python -m benchmarks [name ...].
+
+Without a name the short ones run, which take less than 20 minutes on 2 cores, and the stored
+results of the long ones are shown.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
-import torch
-
-from benchmarks import architectures, guidelines, textbook
-from benchmarks.summary import spread
-from course_lib import checkpoints, data, files, metrics, recipes, runtime, training
+from benchmarks import (
+    architectures,
+    augmentation,
+    collapse,
+    figures,
+    guidelines,
+    lesson_memory,
+    modes,
+    quality,
+    safeguards,
+    ten_minutes,
+    throughput,
+    time_to_quality,
+)
+from benchmarks.running import Benchmark, run, shown
+from course_lib import runtime
 
 RESULTS = Path(__file__).parent / "results"
-COUNT = 10_000
-Measure = Callable[[Callable, int], float]
-
-
-def measure_on(device: torch.device) -> Measure:
-    """A function (generate, latent size) -> relative Fréchet distance of 10,000 images."""
-    classifier, _ = checkpoints.load_classifier(device)
-    test = data.load_images("fashion-mnist", "test", 32)
-    distance = metrics.RelativeFrechet(classifier, data.normalise(test.images), device)
-
-    @torch.no_grad()
-    def measure(generate: Callable, latent: int) -> float:
-        return distance(metrics.sample_images(generate, latent, COUNT, 20_000, device))
-
-    return measure
-
-
-def bench_guidelines(seeds: int, device: torch.device) -> dict:
-    """One rule of the paper broken at a time, at equal steps."""
-    measure = measure_on(device)
-    images = data.load_images("fashion-mnist", "train", 32)
-    recipe = recipes.paper_recipe(guidelines.STEPS, batch=guidelines.BATCH, latent=64)
-    dtype = training.faster_dtype(recipe, device)
-    found: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        for rule, state in guidelines.states(seed, dtype, device):
-            start = time.perf_counter()
-            try:
-                for _ in training.train_gan(state, images, every=guidelines.STEPS):
-                    pass
-                value = measure(state.generate, 64)
-            except (FloatingPointError, ValueError):
-                value = float("inf")  # training or its images were no longer finite
-            found.setdefault(rule, []).append(value)
-            took = time.perf_counter() - start
-            print(f"seed {seed}  {rule:40} {value:.3f}  ({took:.0f} s)", flush=True)
-    rows = {rule: spread(values) for rule, values in found.items()}
-    return {"steps": guidelines.STEPS, "batch": recipe.batch, "dtype": dtype, "rules": rows}
-
-
-def bench_textbook(seeds: int, device: torch.device) -> dict:
-    """The course's recipe against the textbook loop, interleaved, at equal seconds."""
-    measure = measure_on(device)
-    images = data.load_images("fashion-mnist", "train", 32)
-    recipe = recipes.course_recipe(device)
-    recipe = replace(recipe, dtype=training.faster_dtype(recipe, device))
-    ours, theirs, rates, their_rates, seconds = [], [], [], [], []
-    for seed in range(seeds):
-        state = training.GanState.create(replace(recipe, seed=seed), device)
-        for _ in training.train_gan(state, images):
-            pass
-        ours.append(measure(state.generate, recipe.latent))
-        rates.append(recipe.steps * recipe.batch / state.seconds)
-        seconds.append(state.seconds)
-        generator, seen = textbook.train(state.seconds, seed)
-        theirs.append(measure(generator, 100))
-        their_rates.append(seen / state.seconds)
-        print(
-            f"seed {seed}: {state.seconds:.0f} s each; course {ours[-1]:.4f} at {rates[-1]:.0f} "
-            f"images/s, textbook {theirs[-1]:.4f} at {their_rates[-1]:.0f} images/s",
-            flush=True,
-        )
-    return {
-        "steps": recipe.steps,
-        "batch": recipe.batch,
-        "dtype": recipe.dtype,
-        "seconds": spread(seconds),
-        "course": {"relative_frechet_distance": spread(ours), "images_per_second": spread(rates)},
-        "textbook": {
-            "relative_frechet_distance": spread(theirs),
-            "images_per_second": spread(their_rates),
-        },
-        "ratio_of_distances": spread([a / b for a, b in zip(ours, theirs, strict=True)]),
-        "ratio_of_rates": spread([a / b for a, b in zip(rates, their_rates, strict=True)]),
-    }
-
-
-def fashion() -> tuple[data.ImageSet, data.ImageSet]:
-    """Fashion-MNIST, all of it, as training and test images of 32 x 32 pixels."""
-    train, test = (data.load_images("fashion-mnist", split, 32) for split in ("train", "test"))
-    return train, test
-
-
-def bench_architectures(seeds: int, device: torch.device) -> dict:
-    """Four families of networks at equal parameters, and at equal multiply-adds."""
-    return architectures.compare_families(seeds, device, *fashion())
-
-
-def bench_augmentation(seeds: int, device: torch.device) -> dict:
-    """One network trained on few images, which are changed in different ways."""
-    return architectures.compare_policies(seeds, device, *fashion())
-
+DOCS = Path(__file__).parents[1] / "docs"
 
 BENCHMARKS = {
-    "guidelines": bench_guidelines,
-    "textbook": bench_textbook,
-    "architectures": bench_architectures,
-    "augmentation": bench_augmentation,
+    "throughput": Benchmark(throughput, throughput.ROUNDS, unit="round"),
+    "safeguards": Benchmark(safeguards, safeguards.ROUNDS, unit="round"),
+    "time_to_quality": Benchmark(time_to_quality, 5),
+    "modes": Benchmark(modes, 1),
+    "quality": Benchmark(quality, 5, long=True),
+    "ten_minutes": Benchmark(ten_minutes, 5, long=True),
+    "collapse": Benchmark(collapse, 3, long=True),
+    "memory": Benchmark(lesson_memory, 1, unit="round", long=True),
+    "guidelines": Benchmark(guidelines, 3, long=True),
+    "architectures": Benchmark(architectures, 5, long=True),
+    "augmentation": Benchmark(augmentation, 5, long=True),
 }
-SEEDS = {"guidelines": 3, "textbook": 3, "architectures": 5, "augmentation": 5}
+GROUPS = {
+    "short": [name for name, one in BENCHMARKS.items() if not one.long],
+    "long": [name for name, one in BENCHMARKS.items() if one.long],
+}
 
 
-def main() -> int:
-    """Run the benchmarks that were named, or all."""
+def stored(name: str) -> str:
+    """The stored result of a benchmark as text."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return f"{name}: not measured yet; python -m benchmarks {name}\n"
+    return shown(name, BENCHMARKS[name], json.loads(path.read_text(encoding="utf-8")))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks that were named, or the short ones, and show what was found.
+
+    Returns:
+        The exit code: 0, or 130 after Ctrl-C.
+    """
+    known = [*BENCHMARKS, *GROUPS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; all if none")
-    parser.add_argument("--seeds", type=int, help="runs of each; 3, or 5 for lesson 05's intervals")
-    options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(BENCHMARKS))
-    if unknown:
-        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(known)}; short if none")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        help="how many in all; goes on after those that the same code stored on the same machine",
+    )
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in known:
+            parser.error(f"no benchmark is called {name!r}; there are {', '.join(known)}")
+    if options.seeds is not None and options.seeds < 1:
+        parser.error(f"expected at least 1 seed, got {options.seeds}")
+    asked = options.names or ["short"]
+    names = list(dict.fromkeys(one for name in asked for one in GROUPS.get(name, [name])))
     device = runtime.device()
-    for name in options.names or BENCHMARKS:
-        print(f"{name}: {BENCHMARKS[name].__doc__}")
-        result = BENCHMARKS[name](options.seeds or SEEDS[name], device)
-        frame = {"date": date.today().isoformat(), "environment": runtime.environment(device)}
-        files.write_json(RESULTS / f"{name}.json", frame | result)
-        print(f"written: {RESULTS / name}.json")
+    for name in names:
+        benchmark = BENCHMARKS[name]
+        print(f"{name}: {benchmark.title}", flush=True)
+        try:
+            run(benchmark, RESULTS / f"{name}.json", device, options.seeds)
+        except KeyboardInterrupt:
+            print(f"\nStopped. What {name} has stored is kept.")
+            if benchmark.unit == "seed":
+                wanted = options.seeds or benchmark.repeats
+                print(f"To go on: python -m benchmarks {name} --seeds {wanted}")
+            return 130
+        print(flush=True)
+    # Whoever typed no name sees what was measured before, too: not everything fits into minutes.
+    for name in names if options.names else BENCHMARKS:
+        print(stored(name))
+    for path in figures.draw(RESULTS, DOCS):
+        print(f"Drawn: {path}")
     return 0
 
 

@@ -1,0 +1,138 @@
+"""How many of 1000 kinds of images a generator makes: three stacked grey images in one of colour.
+
+Each real image stacks three random images of Fashion-MNIST as its colour channels, so there are
+10 x 10 x 10 kinds, all equally frequent: the modes. A generator of three channels is trained, and
+26,000 of its images are classified, channel by channel, by the course's classifier. Counted are
+the modes that occur, and the Kullback-Leibler divergence of their histogram from that of real
+images, in nats. Three trainings of equally many steps and equal batches are compared:
+
+- the course's recipe;
+- the same networks and settings with the plain non-saturating loss, no R1 and no moving average;
+- the paper's networks and settings.
+
+26,000 real images, stacked from the test set, show what a perfect generator would get.
+
+Sources: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, section 3.3.1 and
+Srivastava et al., "VEEGAN", NIPS 2017, section 4.2, both with MNIST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import measuring
+from benchmarks.progress import Progress
+from benchmarks.summary import Nested
+from course_lib import checkpoints, data, recipes, training
+
+STEPS = 1_200
+TRAINED, COUNT = 60_000, 26_000  # stacked images to train with, and images that are classified
+CLASSES = 10
+COURSE, PLAIN, PAPER = "course", "course, plain loss and no safeguards", "paper's settings"
+REAL = "real images"
+
+
+def stacked(images: data.ImageSet, count: int, seed: int) -> data.ImageSet:
+    """Images whose three channels are three random images, (count, 3, H, W).
+
+    The label 100 a + 10 b + c is made of the classes a, b and c of the channels.
+    """
+    random = torch.Generator().manual_seed(seed)
+    chosen = torch.randint(len(images), (count, 3), generator=random)
+    return replace(
+        images,
+        name=f"stacked {images.name}",
+        images=images.images[chosen, 0],  # (count, 3, H, W)
+        labels=mode_numbers(images.labels[chosen]),
+        classes=tuple(f"{mode:03}" for mode in range(CLASSES**3)),
+    )
+
+
+def mode_numbers(classes: Tensor) -> Tensor:
+    """100 a + 10 b + c of the classes of three channels: (N, 3) -> (N,)."""
+    return classes @ torch.tensor([CLASSES**2, CLASSES, 1])
+
+
+def shown_classes(classifier: nn.Module, images: Tensor, device: torch.device) -> Tensor:
+    """The class of each channel as the classifier sees it: (N, C, 32, 32) -> (N, C)."""
+    channels = images.flatten(0, 1)[:, None]  # (N C, 1, 32, 32)
+    with torch.no_grad():
+        parts = [classifier(part.to(device)).argmax(1).cpu() for part in channels.split(500)]
+    return torch.cat(parts).unflatten(0, images.shape[:2])
+
+
+def coverage(modes: Tensor, expected: Tensor) -> dict[str, float]:
+    """How well images cover the modes.
+
+    Args:
+        modes: mode of each image, (N,).
+        expected: share of each mode among real images, (M,), all above 0.
+
+    Returns:
+        "modes": how many occur; "kl_divergence": of their shares from the expected ones, in nats.
+
+    Raises:
+        ValueError: if a mode is expected never.
+    """
+    if (expected <= 0).any():
+        raise ValueError("expected shares above 0 for all modes; the divergence would be infinite")
+    shares = torch.bincount(modes, minlength=len(expected)).double() / len(modes)
+    terms = torch.special.xlogy(shares, shares / expected)
+    return {"modes": int((shares > 0).sum()), "kl_divergence": float(terms.sum())}
+
+
+def settings(device: torch.device, dtype: str) -> dict[str, recipes.Recipe]:
+    """The three recipes that are compared."""
+    course = recipes.course_recipe(device, channels=3, steps=STEPS, dtype=dtype)
+    plain = replace(course, loss="non-saturating", r1=0.0, average=0.0)
+    paper = recipes.paper_recipe(STEPS, batch=course.batch, channels=3, dtype=dtype)
+    return {COURSE: course, PLAIN: plain, PAPER: paper}
+
+
+def plan(device: torch.device) -> Nested:
+    """Steps, batch, counts and the faster number format."""
+    recipe = recipes.course_recipe(device, channels=3, steps=STEPS)
+    return {
+        "steps": STEPS,
+        "batch": recipe.batch,
+        "images": COUNT,
+        "dtype": training.faster_dtype(recipe, device),
+    }
+
+
+def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:
+    """Modes and divergence of each training and of real images, under one seed after the other."""
+    classifier, _ = checkpoints.load_classifier(device)
+    train, test = (data.load_images("fashion-mnist", split, 32) for split in ("train", "test"))
+    # What the classifier sees in real images, its errors included. Channels are independent.
+    seen = shown_classes(classifier, data.normalise(test.images), device)[:, 0]
+    share = torch.bincount(seen, minlength=CLASSES).double() / len(seen)
+    expected = torch.einsum("a,b,c->abc", share, share, share).flatten()
+    recipes_compared = settings(device, plan["dtype"])
+    progress = Progress(len(repeats) * len(recipes_compared))
+    for seed in repeats:
+        images = stacked(train, TRAINED, seed)
+        random = torch.Generator().manual_seed(seed)
+        drawn = seen[torch.randint(len(seen), (COUNT, 3), generator=random)]
+        found = {REAL: coverage(mode_numbers(drawn), expected)}
+        for name, recipe in recipes_compared.items():
+            state = training.GanState.create(replace(recipe, seed=seed), device)
+            try:
+                for _ in measuring.train(state, images, [STEPS], f"seed {seed}, {name}"):
+                    pass
+                made = measuring.sample(state.generate, recipe.latent, COUNT, device)
+            except FloatingPointError:
+                found[name] = {"modes": None, "kl_divergence": None}
+                progress.say(f"seed {seed}  {name:40} diverged")
+                continue
+            classes = shown_classes(classifier, made, device)
+            found[name] = coverage(mode_numbers(classes), expected)
+            progress.say(
+                f"seed {seed}  {name:40} {found[name]['modes']} modes, "
+                f"{found[name]['kl_divergence']:.3f} nats"
+            )
+        yield found
