@@ -18,7 +18,7 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
-STEPS = 1_800
+STEPS = 1_700
 GOAL = 0.08
 POINTS = (40, 60, 80, 100)  # percent of the steps
 

@@ -27,8 +27,7 @@ class Recipe:
         norm: normalisation in the discriminator, "batch" or "none".
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
         loss: "non-saturating" or "relativistic".
-        rate: learning rate of the generator's Adam optimiser.
-        rate_ratio: learning rate of the discriminator's, as a multiple of the generator's.
+        rate: learning rate of both Adam optimisers.
         betas: Adam's decay rates of the first and second moment.
         decay: "none", or "linear" for a learning rate that falls to zero in the second half.
         r1: weight gamma of the R1 penalty; 0 for none.
@@ -50,7 +49,6 @@ class Recipe:
     initial: str = "fan-in"
     loss: str = "relativistic"
     rate: float = 1.5e-3
-    rate_ratio: float = 0.5
     betas: tuple[float, float] = (0.0, 0.99)
     decay: str = "linear"
     r1: float = 0.3
@@ -87,7 +85,6 @@ def paper_recipe(steps: int, **changes: object) -> Recipe:
         "initial": "paper",
         "loss": "non-saturating",
         "rate": 2e-4,
-        "rate_ratio": 1.0,
         "betas": (0.5, 0.999),
         "decay": "none",
         "r1": 0.0,

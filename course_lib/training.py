@@ -202,9 +202,11 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     """
     recipe, world, (generator, discriminator) = state.recipe, state.world, state.players
     low = torch.autocast(state.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16")
-    fall = min(1.0, 2 * (1 - state.step / recipe.steps)) if recipe.decay == "linear" else 1.0
-    state.generator_adam.param_groups[0]["lr"] = recipe.rate * fall
-    state.discriminator_adam.param_groups[0]["lr"] = recipe.rate * recipe.rate_ratio * fall
+    rate = recipe.rate
+    if recipe.decay == "linear":
+        rate *= min(1.0, 2 * (1 - state.step / recipe.steps))
+    for adam in (state.generator_adam, state.discriminator_adam):
+        adam.param_groups[0]["lr"] = rate
     relativistic = recipe.loss == "relativistic"
 
     # 1. The discriminator learns to tell them apart. The generated images are detached: its step

@@ -573,7 +573,7 @@ verify.claim(
     "9.4",
     "after half an epoch with the paper's settings, the relative Fréchet distance lies in",
     plain_quality,
-    (0.47, 0.61),
+    (0.45, 0.65),
 )
 last = plain.history[-1].losses
 verify.claim(
@@ -664,14 +664,16 @@ print(
 # several times faster. They are what `make train` uses. The first is a change of the generator,
 # the others leave the networks' layers as they are or take some away.
 #
-# **A second layer at each size.** In a transposed convolution with $K = 4$ and $S = 2$ the
+# **A second layer at each size, and wider ones.** In a transposed convolution with $K = 4$ and $S = 2$ the
 # output pixels fall into four kinds, by odd or even row and column. Each kind is computed with
 # its own quarter of the kernel, from 2 x 2 input pixels: (9.2) along both sides. Nothing in the
 # layer compares an output pixel with its neighbour. So we put a 3 x 3 convolution, with its
 # batch normalisation and ReLU, behind each hidden transposed one, as Progressive GAN
 # and StyleGAN do (Karras et al., 2018). From $2C$ channels to $C$, the transposed layer needs $4 \cdot 2C \cdot C = 8C^2$
 # multiplications for a pixel, the new one $9 \cdot C \cdot C = 9C^2$: the generator's work doubles, the
-# discriminator's stays.
+# discriminator's stays. We also give each layer of the generator half as many channels again, 48 instead
+# of 32 in the last hidden one. A deeper or wider discriminator did not help in our trials, of one seed
+# each.
 #
 # **No batch normalisation in the discriminator.** It makes each image's score depend on the
 # other images of its batch, so the discriminator is not a function of one image any more. What
@@ -735,7 +737,9 @@ verify.equation(
 # $$ \bar w_t = \beta^t\, \bar w_0 + (1 - \beta) \sum_{s=1}^{t} \beta^{\,t-s}\, w_s, \tag{9.11} $$
 #
 # in which a step counts half as much after $\log 2 / (1 - \beta)$ further ones: 350 steps for
-# $\beta = 0.998$. Only the average is ever sampled from; training goes on with $w$. In the
+# $\beta = 0.998$. The running statistics of batch normalisation are averaged in the same
+# way: those of the trained generator come from the last few batches and belong to other weights.
+# Only the average is ever sampled from; training goes on with $w$. In the
 # second half of training the learning rate also falls to zero on a straight line, so that the
 # swing dies out.
 
@@ -792,7 +796,7 @@ verify.claim(
     "9.7",
     "after one epoch with the course's recipe, the relative Fréchet distance lies in",
     tuned_quality,
-    (0.07, 0.11),
+    (0.065, 0.094),
 )
 verify.claim(
     "9.8",
@@ -802,9 +806,9 @@ verify.claim(
 )
 
 # %% [markdown]
-# The two trainings did not see equally many images, and the second generator does twice the
-# arithmetic for each. [Lesson 00](00_start_here.ipynb) stops the same
-# recipe after 38,400, not far from the plain training's 29,952; five seeds gave it 0.13 to 0.15.
+# The two trainings did not see equally many images, and the second generator does four
+# and a half times the arithmetic for each: 20.3 million multiply-adds against 4.5. [Lesson 00](00_start_here.ipynb) stops the same
+# recipe after 38,400, not far from the plain training's 29,952; five seeds gave it 0.12 to 0.14.
 # `make train` goes on to 192,000 images, a little over three epochs; the README states what it reaches.
 #
 # ### Samples are drawn in evaluation mode
@@ -1049,7 +1053,7 @@ verify.claim(
     "9.12",
     "the least variety that the reckless training falls to is at most",
     least["reckless"],
-    (None, 0.1),
+    (None, 0.25),
 )
 verify.claim(
     "9.13",

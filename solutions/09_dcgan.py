@@ -588,8 +588,9 @@ def generator_step(generator, discriminator, adam, z):
 # $$ \bar w \leftarrow \beta\, \bar w + (1 - \beta)\, w $$
 #
 # for each averaged parameter $\bar w$ and the generator's parameter $w$ of the same name, with the
-# decay $\beta$ (section 9.9). Buffers, which hold the running statistics of batch normalisation, are
-# copied.
+# decay $\beta$ (section 9.9). Buffers of floating-point numbers are the running mean and variance of
+# batch normalisation. They belong to the weights with which they were measured, so they are averaged
+# in the same way. An integer buffer is copied: `num_batches_tracked`, which counts batches.
 #
 # - In: `average`, a copy of `generator` made earlier, whose parameters require no gradients;
 #   `generator`, in training; `decay` $\beta$ between 0 and 1.
@@ -598,13 +599,14 @@ def generator_step(generator, discriminator, adam, z):
 
 # %%
 def update_average(average: nn.Module, generator: nn.Module, decay: float) -> None:
-    """Move the averaged weights towards the generator's by 1 - decay; copy the buffers."""
+    """Average weights and running statistics with this decay, and copy integer buffers."""
     ### BEGIN SOLUTION
-    with torch.no_grad():
-        for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)  # kept + (1 - decay) (new - kept)
-        for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
-            kept.copy_(new)
+    live = generator.state_dict()
+    for name, kept in average.state_dict().items():
+        if kept.is_floating_point():
+            kept.lerp_(live[name], 1 - decay)  # kept + (1 - decay) (live - kept)
+        else:
+            kept.copy_(live[name])
     ### END SOLUTION
 
 
@@ -614,17 +616,19 @@ checks.update_average(update_average)
 # %% [markdown] tags=["solution"]
 # A state dictionary names parameters and buffers alike, and its tensors share the module's memory
 # without being part of a graph. So in-place operations on them reach the module.
+#
+# The mean of the statistics is not quite what the averaged weights would measure. To know that takes
+# a pass of many batches through the averaged network; the mean takes none.
 
 
 # %% tags=["alternative"]
+@torch.no_grad()
 def update_average(average, generator, decay):
-    weights = {name for name, _ in generator.named_parameters()}
-    live = generator.state_dict()
-    for name, kept in average.state_dict().items():
-        if name in weights:
-            kept.mul_(decay).add_(live[name], alpha=1 - decay)
-        else:
-            kept.copy_(live[name])
+    for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
+        kept.mul_(decay).add_(new, alpha=1 - decay)
+    for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
+        mean = decay * kept + (1 - decay) * new
+        kept.copy_(mean if new.is_floating_point() else new)
 
 
 # %% [markdown] tags=["mistake"]
@@ -634,26 +638,28 @@ def update_average(average, generator, decay):
 
 
 # %% tags=["mistake"] hint="decay-exchanged"
-@torch.no_grad()
 def update_average(average, generator, decay):
-    for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
-        kept.copy_((1 - decay) * kept + decay * new)
-    for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
-        kept.copy_(new)
+    live = generator.state_dict()
+    for name, kept in average.state_dict().items():
+        if kept.is_floating_point():
+            kept.copy_((1 - decay) * kept + decay * live[name])
+        else:
+            kept.copy_(live[name])
 
 
 # %% [markdown] tags=["mistake"]
-# **Another name instead of a copy.** For the buffers, `kept.data = new.data` makes both modules use
-# one tensor. It is right at this moment, and changes behind your back at the next step.
+# **Statistics copied.** The weights are those of a mean over many steps, the statistics those of the
+# last ten batches or so, under weights that the average does not have. Its layers are then
+# normalised with the wrong mean and variance, wrong in another way after each step.
 
 
-# %% tags=["mistake"] hint="alias"
+# %% tags=["mistake"] hint="statistics-copied"
 @torch.no_grad()
 def update_average(average, generator, decay):
     for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
     for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
-        kept.data = new.data
+        kept.copy_(new)
 
 
 # %% [markdown] tags=["mistake"]
@@ -669,6 +675,36 @@ def update_average(average, generator, decay):
 
 
 # %% [markdown] tags=["mistake"]
+# **The count averaged.** `copy_` into an integer tensor cuts off the fraction without a word. With
+# $\beta = 0.999$ the count stands still until the generator's is about 1000 ahead. The images do not
+# show it: in evaluation mode nothing reads the count. (`lerp_` refuses an integer tensor.)
+
+
+# %% tags=["mistake"] hint="counter-mixed"
+def update_average(average, generator, decay):
+    live = generator.state_dict()
+    for name, kept in average.state_dict().items():
+        kept.copy_(decay * kept + (1 - decay) * live[name])
+
+
+# %% [markdown] tags=["mistake"]
+# **Another name instead of a copy.** `kept.data = new.data` makes both modules use one counter. It is
+# right at this moment, and counts on behind your back at the next step.
+
+
+# %% tags=["mistake"] hint="alias"
+@torch.no_grad()
+def update_average(average, generator, decay):
+    for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
+    for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
+        if new.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.data = new.data
+
+
+# %% [markdown] tags=["mistake"]
 # **Rebinding `.data`.** The mixing happens in the generator's own memory, and the average is
 # pointed there. Both are one network from then on, and the training itself is disturbed.
 
@@ -678,7 +714,7 @@ def update_average(average, generator, decay):
     for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
         kept.data = new.data.mul_(1 - decay).add_(kept.data, alpha=decay)
     for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
-        kept.copy_(new)
+        kept.copy_(decay * kept + (1 - decay) * new if new.is_floating_point() else new)
 
 
 # %% [markdown] tags=["mistake"]
@@ -691,7 +727,7 @@ def update_average(average, generator, decay):
     for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
         kept.mul_(decay).add_(new, alpha=1 - decay)
     for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
-        kept.copy_(new)
+        kept.copy_(decay * kept + (1 - decay) * new if new.is_floating_point() else new)
 
 
 # %% [markdown]

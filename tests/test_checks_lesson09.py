@@ -7,13 +7,15 @@ import copy
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from course_lib import latent, losses
+from course_lib import latent, losses, training
 from course_lib.checks import CheckFailed
 from course_lib.checks import lesson09 as checks
 from course_lib.checks.lesson09_probes import TinyDiscriminator, TinyGenerator, pull, push
@@ -139,11 +141,71 @@ def _initialise_the_top_only(network):
     return network
 
 
-def _average_all(average, generator, decay):
-    for kept, new in zip(
-        average.state_dict().values(), generator.state_dict().values(), strict=True
-    ):
-        kept.copy_(decay * kept + (1 - decay) * new)
+def _lerp(kept, new, decay):
+    kept.lerp_(new, 1 - decay)
+
+
+def _mix(kept, new, decay):
+    kept.copy_(decay * kept + (1 - decay) * new)
+
+
+def _copy(kept, new, decay):
+    kept.copy_(new)
+
+
+def _share(kept, new, decay):
+    kept.data = new.data
+
+
+def _leave(kept, new, decay):
+    pass
+
+
+def _average_with(statistics=_lerp, count=_copy):
+    """An average of the generator that treats one kind of buffer in this way."""
+
+    @torch.no_grad()
+    def update_average(average, generator, decay):
+        for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
+            _lerp(kept, new, decay)
+        for kept, new in zip(average.buffers(), generator.buffers(), strict=True):
+            change = statistics if new.is_floating_point() else count
+            change(kept, new, decay)
+
+    return update_average
+
+
+def _copy_the_variance_alone(average, generator, decay):
+    _average_with()(average, generator, decay)
+    average[1].running_var.copy_(generator[1].running_var)
+
+
+def _average_the_deviation(average, generator, decay):
+    old, new = average[1].running_var.sqrt(), generator[1].running_var.sqrt()
+    _average_with()(average, generator, decay)
+    average[1].running_var.copy_((decay * old + (1 - decay) * new) ** 2)
+
+
+def _average_by_loading(average, generator, decay):
+    old, new = average.state_dict(), generator.state_dict()
+    mean = {name: torch.lerp(old[name], new[name], 1 - decay) for name in old if "num" not in name}
+    average.load_state_dict(new | mean)
+
+
+def _average_by_torch(average, generator, decay):
+    """The tool that torch has for it, on all that is no integer."""
+    old, new = average.state_dict(), generator.state_dict()
+    lists = ([s[name] for name in old if old[name].is_floating_point()] for s in (old, new))
+    get_ema_multi_avg_fn(decay)(*lists, None)
+    average[1].num_batches_tracked = generator[1].num_batches_tracked.clone()
+
+
+def _average_of_the_library(average, generator, decay):
+    recipe = SimpleNamespace(average=decay)
+    late = 10**6  # past the first steps, in which the library's decay is smaller
+    training.update_average(
+        SimpleNamespace(recipe=recipe, step=late, average=average, generator=generator)
+    )
 
 
 def _clinic_with(turns="DG", scale=lambda pixels: pixels / 127.5 - 1, detach=True, clear=True):
@@ -199,7 +261,7 @@ class CutDiscriminator(nn.Module):
         return self.score(images.detach().flatten(1)).flatten()
 
 
-D, G = "discriminator_step", "generator_step"
+D, G, AVERAGE = "discriminator_step", "generator_step", "update_average"
 WRONG = {
     "a float size": ("transposed_size", lambda h, k, s, p: (h - 1) * s + k - 2.0 * p, "type"),
     "another size": ("transposed_size", lambda h, k, s, p: h * s, "wrong"),
@@ -228,9 +290,38 @@ WRONG = {
     "g summed": (G, _generator_step_with(lambda b: F.softplus(-b).sum()), "sum"),
     "linear": (G, _generator_step_with(lambda b: -b.mean()), "wrong"),
     "noise": (G, _generator_step_with(losses.generator_loss, torch.randn_like), "own-noise"),
-    "copied": ("update_average", lambda a, g, d: a.load_state_dict(g.state_dict()), "copied"),
-    "idle": ("update_average", lambda a, g, d: None, "unchanged"),
-    "buffers too": ("update_average", _average_all, "buffers-averaged"),
+    "copied": (AVERAGE, lambda a, g, d: a.load_state_dict(g.state_dict()), "copied"),
+    "idle": (AVERAGE, lambda a, g, d: None, "unchanged"),
+    "no buffers": (AVERAGE, _average_with(_leave, _leave), "buffers"),
+    "count alone": (AVERAGE, _average_with(_leave), "buffers"),
+    "buffers copied": (AVERAGE, _average_with(_copy), "statistics-copied"),
+    "variance copied": (AVERAGE, _copy_the_variance_alone, "statistics-copied"),
+    "buffers shared": (AVERAGE, _average_with(_share, _share), "alias"),
+    "count shared": (AVERAGE, _average_with(count=_share), "alias"),
+    "statistics exchanged": (
+        AVERAGE,
+        _average_with(lambda kept, new, decay: kept.lerp_(new, decay)),
+        "statistics",
+    ),
+    "deviations": (AVERAGE, _average_the_deviation, "statistics"),
+    "all copied into": (AVERAGE, _average_with(_mix, _mix), "counter-mixed"),
+    "count moved": (AVERAGE, _average_with(count=_lerp), "counter-type"),
+    "count scaled": (
+        AVERAGE,
+        _average_with(count=lambda kept, new, decay: kept.mul_(decay)),
+        "counter-type",
+    ),
+    "count misspelt": (
+        AVERAGE,
+        _average_with(count=lambda kept, new, decay: kept.copy(new)),
+        "error",
+    ),
+    "count left": (AVERAGE, _average_with(count=_leave), "counter-kept"),
+    "count cleared": (
+        AVERAGE,
+        _average_with(count=lambda kept, new, decay: kept.zero_()),
+        "counter",
+    ),
     "one end": ("slerp", lambda u, v, t: u, "wrong"),
     "unit vectors": (
         "slerp",
@@ -251,6 +342,20 @@ WRONG = {
     "never cleared": ("clinic_step", _clinic_with(clear=False), "not-zeroed"),
     "no step": ("clinic_step", lambda g, d, ga, da, x, z: (d(g(z)).mean().item(), 0.0), "no-step"),
 }
+
+
+AVERAGES = {
+    "two loops": _average_with(),
+    "loaded": _average_by_loading,
+    "torch's own": _average_by_torch,
+    "the library's": _average_of_the_library,
+}
+
+
+@pytest.mark.parametrize("case", AVERAGES)
+def test_an_average_may_be_written_in_any_way(case, capsys):
+    checks.update_average(AVERAGES[case])
+    assert capsys.readouterr().out.endswith(": correct.\n")
 
 
 def test_the_clinics_step_may_generate_twice():

@@ -9,24 +9,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.checks import fail, passed
+from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer
-from course_lib.checks.lesson09_probes import ask, close, own_randomness, refuse_match, tensor_of
+from course_lib.checks.lesson09_probes import (
+    ask,
+    cause_of,
+    close,
+    own_randomness,
+    refuse_match,
+    tensor_of,
+)
 
 
 def update_average(answer: Answer) -> None:
-    """Exercise 9.6, with one batch normalisation, whose statistics are buffers."""
+    """Exercise 9.6, with one batch normalisation: two statistics and a count are its buffers."""
     decay = 0.9
     with own_randomness(96) as random:
-        generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-        average = copy.deepcopy(generator).requires_grad_(False)
-        for network in (generator, average):
-            for value in (*network.parameters(), network[1].running_mean, network[1].running_var):
-                value.data.copy_(torch.rand(value.shape, generator=random) + 0.5)
-        generator[1].num_batches_tracked.fill_(7)
+        average, generator = _average_and_generator(random)
         new = {name: value.clone() for name, value in generator.state_dict().items()}
         old = {name: value.clone() for name, value in average.state_dict().items()}
-        ask(answer, average, generator, decay)
+        try:
+            ask(answer, average, generator, decay)
+        except CheckFailed as refusal:
+            if isinstance(cause_of(refusal), RuntimeError) and _runs_uncounted(answer, decay):
+                fail(
+                    "counter-type",
+                    "Your answer stopped at the integer buffer num_batches_tracked, and runs "
+                    "through without it. It counts batches. A mean of two counts is a fraction, "
+                    "for which an integer tensor has no place.",
+                )
+            raise
     weights = [name for name, _ in generator.named_parameters()]
     buffers = [name for name in new if name not in weights]
     if any(value.requires_grad for value in average.parameters()):
@@ -43,46 +55,121 @@ def update_average(answer: Answer) -> None:
             "average is the generator, whatever it does. Write numbers into the tensor that you "
             "have, do not put another one in its place.",
         )
-    if any(_same_memory(kept[name], live[name]) for name in buffers):
-        fail(
-            "alias",
-            "The average shares its batch-norm statistics with the generator. They will change "
-            "with every later training step, without your function being called. A buffer needs a "
-            "copy, not a second name.",
-        )
+    for name in buffers:
+        if _same_memory(kept[name], live[name]):
+            fail(
+                "alias",
+                f"The average shares {_short(name)} with the generator. It will change with "
+                "every later training step, without your function being called. Each needs a "
+                "tensor of its own, not a second name for the other's.",
+            )
     if not all(torch.equal(live[name], new[name]) for name in live):
         fail("generator-moved", "Your update changed the generator. It may only read from it.")
-    measured, earlier, later = (
-        torch.cat([state[name].flatten() for name in weights]) for state in (kept, old, new)
-    )
+    _refuse_other_weights(*(_joined(state, weights) for state in (kept, old, new)), decay)
+    for name in buffers:
+        if new[name].is_floating_point():
+            _refuse_other_statistics(_short(name), kept[name], old[name], new[name], decay)
+        else:
+            counts = (float(state[name]) for state in (kept, old, new))
+            _refuse_other_counts(_short(name), *counts)
+    passed("update_average")
+
+
+def _average_and_generator(random: torch.Generator) -> tuple[nn.Module, nn.Module]:
+    """Two networks alike that differ in every number: old, mean and new cannot be confused."""
+    generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    average = copy.deepcopy(generator).requires_grad_(False)
+    for network, batches in ((generator, 47), (average, 20)):
+        for value in (*network.parameters(), network[1].running_mean, network[1].running_var):
+            value.data.copy_(torch.rand(value.shape, generator=random) + 0.5)
+        network[1].num_batches_tracked.fill_(batches)
+    return average, generator
+
+
+def _runs_uncounted(answer: Answer, decay: float) -> bool:
+    """Whether an answer runs through when batch normalisation has no counter of batches."""
+    average, generator = _average_and_generator(torch.Generator().manual_seed(96))
+    average[1].num_batches_tracked = generator[1].num_batches_tracked = None
+    try:
+        ask(answer, average, generator, decay)
+    except CheckFailed:
+        return False
+    return True
+
+
+def _refuse_other_weights(kept: Tensor, old: Tensor, new: Tensor, decay: float) -> None:
     refuse_match(
-        measured,
+        kept,
         {
             "decay-exchanged": (
-                (1 - decay) * earlier + decay * later,
+                (1 - decay) * old + decay * new,
                 "With a decay of 0.9 your average keeps a tenth of itself and takes nine tenths "
                 "from the generator. It then remembers about one step instead of ten.",
             ),
-            "copied": (later, "Your average equals the generator: it forgets everything at once."),
-            "unchanged": (earlier, "Your function left the averaged weights as they were."),
+            "copied": (new, "Your average equals the generator: it forgets everything at once."),
+            "unchanged": (old, "Your function left the averaged weights as they were."),
         },
     )
-    if not close(measured, decay * earlier + (1 - decay) * later, 1e-5):
+    if not close(kept, decay * old + (1 - decay) * new, 1e-5):
         fail(
             "wrong",
             "For a decay of 0.9 the averaged weights are not the mean that section 9.9 asks.",
         )
-    for name in buffers:
-        if torch.equal(kept[name], new[name]):
-            continue
-        if torch.equal(kept[name], old[name]):
-            fail(
-                "buffers",
-                "The batch-norm statistics of your average are still the old ones. They are "
-                "buffers, not parameters, and the averaged weights need statistics of their time.",
-            )
-        fail("buffers-averaged", f"The buffer {name} must be copied, and it is something else.")
-    passed("update_average")
+
+
+def _refuse_other_statistics(
+    name: str, kept: Tensor, old: Tensor, new: Tensor, decay: float
+) -> None:
+    refuse_match(
+        kept,
+        {
+            "statistics-copied": (
+                new,
+                f"Your average draws with the {name} that the generator has at this moment. That "
+                "is what another network, with other weights, measured in about its last ten "
+                "batches, and it is noisy. What the weights gain by averaging is partly lost.",
+            ),
+            "buffers": (
+                old,
+                f"The {name} of your average is still the old one. It is a buffer, not a "
+                "parameter: the weights move on, and the statistics that belong to them stay "
+                "behind.",
+            ),
+        },
+    )
+    if not close(kept, decay * old + (1 - decay) * new, 1e-5):
+        fail(
+            "statistics",
+            f"The {name} of your average was not mixed as its weights were: the same decay of 0.9 "
+            "holds for both.",
+        )
+
+
+def _refuse_other_counts(name: str, kept: float, old: float, new: float) -> None:
+    if kept == old:
+        fail(
+            "counter-kept",
+            f"The integer buffer {name} of your average is still the old one. It is neither a "
+            "parameter nor a floating-point number, and belongs to the state all the same: batch "
+            "normalisation with `momentum=None` computes with it.",
+        )
+    if old < kept < new:
+        fail(
+            "counter-mixed",
+            f"The integer buffer {name} now lies between the old count and the generator's. A "
+            "mean was written into an integer tensor, which cuts off the fraction without a "
+            "word. With a decay near one nothing remains of the step.",
+        )
+    if kept != new:
+        fail("counter", f"The integer buffer {name} must be copied, and it is something else.")
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _joined(state: dict[str, Tensor], names: list[str]) -> Tensor:
+    return torch.cat([state[name].flatten() for name in names])
 
 
 def _same_memory(left: Tensor, right: Tensor) -> bool:
