@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 EXAMPLES = """examples:
-  python -m course_lib train dcgan                 the course's recipe, about 4 minutes on 2 cores
+  python -m course_lib train dcgan                 the course's recipe, about 5 minutes on 2 cores
   python -m course_lib train dcgan --minutes 1     a shorter training
   python -m course_lib train dcgan --resume        go on after Ctrl-C
   torchrun --standalone --nproc-per-node 2 -m course_lib train dcgan      on two GPUs

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 00. Start here
 #
-# > **The question.** What can this machine learn to draw, in less than a minute, from nothing but
+# > **The question.** What can this machine learn to draw, in about a minute, from nothing but
 # > pictures?
 #
 # | | |
 # |---|---|
 # | **You need** | Python, and the mathematics of a first year: derivatives, vectors and matrices, means and variances. No experience with neural networks. |
 # | **You will be able to** | use the course on your machine, in a classroom or on Colab; say what the data are and whether they are intact; train a generator |
-# | **Time** | about 1.5 minutes of computing on 2 CPU cores, 20 minutes of reading |
+# | **Time** | about 2 minutes of computing on 2 CPU cores, 20 minutes of reading |
 #
 # ## 0.1 The idea in one picture
 #
@@ -51,7 +51,8 @@ plotting.architecture(
 
 # %% [markdown]
 # **Figure 0.1.** A generator: random numbers go in on the left, a picture comes out on the
-# right. By the end of this page you will have trained one.
+# right. By the end of this page you will have trained one. Yours will be of the same form, with half
+# as many channels again: 192, 96 and 48.
 #
 # ## 0.2 Three ways to use the course
 #
@@ -110,7 +111,7 @@ plotting.image_grid(
 # **Figure 0.2.** Four pictures of each of the ten classes. They are padded with black from 28 x
 # 28 to 32 x 32, because 32 can be halved three times, down to 4.
 #
-# ## 0.5 A generator, in under a minute
+# ## 0.5 A generator, in about a minute
 #
 # Two networks play a game. The **generator** turns 64 random numbers into a picture. The
 # **discriminator** is shown real pictures and generated ones, and learns to tell them apart.

@@ -885,7 +885,7 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 9.10.** Five walks of ten steps. There are no jumps. Where the two ends are of one kind, a
-# garment changes step by step. Where they are far apart, as in the first row, from a shirt to a shoe,
+# garment changes step by step. Where they are far apart, as in the third row, from a shoe to a pullover,
 # the walk passes through pictures that are neither.
 #
 # A walk along an arc can be steered by hand. In JupyterLab and on Colab the next cell shows
@@ -1032,8 +1032,8 @@ plotting.curves(
 
 # %% [markdown]
 # **Figure 9.13.** The variety of two continuations of one healthy training, each measured on the
-# trained generator itself, not on its average. The reckless one does not stay at the bottom: it swings
-# between almost none and far more than real images have. Neither is a generator to keep.
+# trained generator itself, not on its average. The reckless one swings from almost none to
+# far more than real images have, and back. None of these is a generator to keep.
 
 # %%
 plotting.image_grid(
@@ -1045,7 +1045,7 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 9.14.** Ten samples of each, at the moment of its least variety, from the same latent
-# vectors.
+# vectors. The reckless generator draws one picture for all of them, here a black one.
 
 # %% tags=["verify"]
 least = {name: min(found) for name, (found, _) in outcomes.items()}
