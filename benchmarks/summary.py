@@ -27,12 +27,14 @@ def spread(values: Sequence[float | None]) -> Nested:
 
     A missing value counts as infinitely large: a training that diverged is worse than any other.
     """
-    numbers = [math.inf if value is None else float(value) for value in values]
+    stated = [_stated(math.inf if value is None else float(value)) for value in values]
+    # Of the rounded values, which are all that is stored: going on later gives the same median.
+    numbers = [math.inf if value is None else value for value in stated]
     return {
         "median": _stated(statistics.median(numbers)),
         "least": _stated(min(numbers)),
         "largest": _stated(max(numbers)),
-        "values": [_stated(number) for number in numbers],
+        "values": stated,
     }
 
 
