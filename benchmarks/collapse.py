@@ -25,12 +25,8 @@ MEASUREMENTS = 10
 def plan(device: torch.device) -> Nested:
     """Steps, batch, measurements and the faster number format."""
     recipe = recipes.course_recipe(device)
-    return {
-        "steps": LONGER * recipe.steps,
-        "batch": recipe.batch,
-        "measurements": MEASUREMENTS,
-        "dtype": training.faster_dtype(recipe, device),
-    }
+    steps = LONGER * recipe.steps
+    return measuring.plan_of(recipe, device, steps=steps, measurements=MEASUREMENTS)
 
 
 def outcome(distances: list[float], diverged: bool) -> dict[str, float | None]:

@@ -9,13 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from benchmarks.summary import Nested
 from course_lib import checkpoints, data, metrics, training
+from course_lib.recipes import Recipe
 
 COUNT = 10_000  # images that are compared: as many as there are test images
 SAMPLE_SEED = 20_000  # of their latent vectors, apart from the seeds of training
 EVERY = 32  # steps between two readings of a rate: two whole rounds of the lazy penalty
 
 Generate = Callable[[Tensor], Tensor]
+
+
+def plan_of(recipe: Recipe, device: torch.device, **more: object) -> Nested:
+    """What is fixed for all repeats: the batch, the faster number format here, and more."""
+    return {**more, "batch": recipe.batch, "dtype": training.faster_dtype(recipe, device)}
 
 
 @torch.no_grad()

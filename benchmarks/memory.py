@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
 from nbformat.v4 import new_code_cell
 
 from authoring.build import execute
 from authoring.course import LESSONS, Course
 from authoring.source import notebook_of
 from benchmarks.progress import Progress
+from benchmarks.summary import Nested
 
 LIMIT_GIB = 3.0  # no lesson may need more
 GIB = 2**30  # bytes
@@ -75,13 +77,14 @@ def compare_lessons(sources: Sequence[Path]) -> dict[str, dict[str, float]]:
     return found
 
 
-def measure_lessons() -> dict:
-    """Measure every lesson of the course, without its exercises.
+def plan(device: torch.device) -> Nested:
+    """What a lesson may need."""
+    return {"limit_gib": LIMIT_GIB}
 
-    Returns:
-        "lessons", the "peak_gib" and "seconds" of each by name, and "limit_gib", what a lesson may
-        need.
-    """
+
+def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:
+    """Peak and seconds of every lesson of the course, without its exercises, in each repeat."""
     course = Course.load(Path(__file__).parents[1])
     sources = [path for path in course.sources() if path.parent.name == LESSONS]
-    return {"lessons": compare_lessons(sources), "limit_gib": LIMIT_GIB}
+    for _ in repeats:
+        yield {"lessons": compare_lessons(sources)}

@@ -96,12 +96,7 @@ def settings(device: torch.device, dtype: str) -> dict[str, recipes.Recipe]:
 def plan(device: torch.device) -> Nested:
     """Steps, batch, counts and the faster number format."""
     recipe = recipes.course_recipe(device, channels=3, steps=STEPS)
-    return {
-        "steps": STEPS,
-        "batch": recipe.batch,
-        "images": COUNT,
-        "dtype": training.faster_dtype(recipe, device),
-    }
+    return measuring.plan_of(recipe, device, steps=STEPS, images=COUNT)
 
 
 def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:

@@ -74,12 +74,7 @@ def state(name: str, dtype: str, device: torch.device) -> training.GanState:
 
 def plan(device: torch.device) -> Nested:
     """The batch and the faster number format."""
-    recipe = _bare(device)
-    return {
-        "batch": recipe.batch,
-        "dtype": training.faster_dtype(recipe, device),
-        "seconds_each": SECONDS,
-    }
+    return measuring.plan_of(_bare(device), device, seconds_each=SECONDS)
 
 
 def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:

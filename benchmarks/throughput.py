@@ -44,12 +44,8 @@ def _images() -> data.ImageSet:
 def plan(device: torch.device) -> Nested:
     """The batch, the faster number format, and the arithmetic of a step."""
     recipe = _recipe(device)
-    return {
-        "batch": recipe.batch,
-        "dtype": training.faster_dtype(recipe, device),
-        "seconds_each": SECONDS,
-        "multiply_adds": arithmetic.of_a_step(recipe, _images(), device),
-    }
+    counted = arithmetic.of_a_step(recipe, _images(), device)
+    return measuring.plan_of(recipe, device, seconds_each=SECONDS, multiply_adds=counted)
 
 
 def ways(dtype: str, images: data.ImageSet, device: torch.device) -> dict[str, Iterator[int]]:

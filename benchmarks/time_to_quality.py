@@ -26,12 +26,7 @@ POINTS = (40, 60, 80, 100)  # percent of the steps
 def plan(device: torch.device) -> Nested:
     """Steps, batch, goal and the faster number format."""
     recipe = recipes.course_recipe(device, steps=STEPS)
-    return {
-        "steps": STEPS,
-        "batch": recipe.batch,
-        "goal": GOAL,
-        "dtype": training.faster_dtype(recipe, device),
-    }
+    return measuring.plan_of(recipe, device, steps=STEPS, goal=GOAL)
 
 
 def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:

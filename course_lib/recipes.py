@@ -101,7 +101,7 @@ def course_recipe(
     Args:
         device: a GPU gets more steps and wider networks.
         data_name: one of `SHAPES`.
-        changes: fields of `Recipe` to set otherwise.
+        changes: fields of `Recipe` to set otherwise; a width is then that of both networks.
     """
     channels, size = SHAPES[data_name]
     limits = budget(cpu=CPU, gpu=GPU, device=device)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_course import make, write
 
 from authoring.course import AuthoringError
@@ -56,9 +57,9 @@ def test_a_lesson_that_fails_is_named(sources):
 
 def test_every_lesson_and_no_exercise_is_measured(monkeypatch):
     monkeypatch.setattr(memory, "measure", lambda source: {"peak_gib": 1.0, "seconds": 2.0})
-    found = memory.measure_lessons()
+    (found,) = memory.runs({}, range(1), torch.device("cpu"))
     folder = Path(memory.__file__).parents[1] / memory.LESSONS
     assert set(found["lessons"]) == {path.stem for path in folder.glob("[0-9][0-9]_*.py")}
     assert len(found["lessons"]) >= 7
     assert found["lessons"]["03_backpropagation"] == {"peak_gib": 1.0, "seconds": 2.0}
-    assert found["limit_gib"] == 3.0
+    assert memory.plan(torch.device("cpu")) == {"limit_gib": 3.0}

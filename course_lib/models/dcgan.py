@@ -46,7 +46,7 @@ class Projection(nn.ConvTranspose2d):
     """A transposed convolution of a 1 x 1 map without padding, computed as a matrix product.
 
     On such a map the layer multiplies the vector (Z,) by its weights, read as a matrix with one row
-    for each latent number; the convolution routines take about three times as long for it on a CPU.
+    for each latent number: figure 1 of the paper calls it "project and reshape".
     Weights, their initial values and their names are those of `nn.ConvTranspose2d`.
     """
 
