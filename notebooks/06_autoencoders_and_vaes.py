@@ -589,13 +589,13 @@ verify.equation(
 )
 
 # %% [markdown]
-# Both are right on average. One draw of each is not. Take a case where the variances can be computed:
-# $f(z) = \tfrac12 |z|^2$ with $Z$ latent numbers, all $m_i = 1$ and all $s_i = 1$. The true slope along each $m_i$ is
-# 1. One reparameterised draw gives $z_i = 1 + \varepsilon_i$, with variance 1. One draw of the score function gives
-# $f(z)\, \varepsilon_i$. With $z = 1 + \varepsilon$, $f$ is a sum of three parts, $\tfrac12 Z$, $\sum_k \varepsilon_k$ and
-# $\tfrac12 \sum_k \varepsilon_k^2$. Multiply out $f^2 \varepsilon_i^2$, drop what is odd in some $\varepsilon_k$, use
-# $\mathbb{E}\, \varepsilon^2 = 1$, $\mathbb{E}\, \varepsilon^4 = 3$, $\mathbb{E}\, \varepsilon^6 = 15$, and subtract the
-# squared mean, 1. For one component of the gradient this leaves
+# Both are right on average. One draw of each is not. Take a case where the variances can be computed: $f(z) =
+# \tfrac12 |z|^2$ with $Z$ latent numbers, all $m_i = 1$ and all $s_i = 1$. The true slope along each $m_i$ is 1. One
+# reparameterised draw gives $z_i = 1 + \varepsilon_i$, with variance 1. One draw of the score function gives $f(z)\,
+# \varepsilon_i$. With $z = 1 + \varepsilon$, $f$ is a sum of three parts, $\tfrac12 Z$, $\sum_k \varepsilon_k$ and
+# $\tfrac12 \sum_k \varepsilon_k^2$. Multiply out $f^2 \varepsilon_i^2$, drop what is odd in some $\varepsilon_k$,
+# use $\mathbb{E}\, \varepsilon^2 = 1$, $\mathbb{E}\, \varepsilon^4 = 3$, $\mathbb{E}\, \varepsilon^6 = 15$, and
+# subtract the squared mean, 1. For one component of the gradient this leaves
 #
 # $$ \operatorname{Var} = \underbrace{\;1\;}_{\text{reparameterised}}, \qquad \underbrace{Z^2 + \tfrac72 Z + 3}_{\text{score function}}, \qquad \underbrace{\tfrac32 Z + 3}_{\text{score function, baseline } \mathbb{E} f}. \tag{6.9} $$
 #
@@ -693,9 +693,10 @@ verify.claim(
 #
 # $$ \int_0^1 y^x (1 - y)^{1 - x}\, dx = \frac{1 - 2y}{\log(1 - y) - \log y}. \tag{6.11} $$
 #
-# At $y = 0.9$ this is 0.36, and at $y = 0.5$, as a limit, 0.5. So the sum of such terms is no log-density, and "ELBO" is the
-# wrong name for it. (Loaiza-Ganem and Cunningham, 2019, divide by (6.11) and call the result the continuous Bernoulli
-# distribution.) As a loss it still has its minimum at $y = \mathbb{E}[x]$, which is why it works as one.
+# At $y = 0.9$ this is 0.36, and at $y = 0.5$, as a limit, 0.5. So the sum of such terms is no log-density, and
+# "ELBO" is the wrong name for it. (Loaiza-Ganem and Cunningham, 2019, divide by (6.11) and call the result the
+# continuous Bernoulli distribution.) As a loss it still has its minimum at $y = \mathbb{E}[x]$, which is why it
+# works as one.
 
 # %% tags=["verify"]
 samples = data.normalise(train.images[:2]).double()
@@ -928,11 +929,12 @@ verify.claim(
 # By (6.12) one number, $\sigma^2 = \beta$, decides how many nats are spent for how small an error. What do we expect? In
 # the linear case it can be worked out.
 #
-# Tipping and Bishop (1999) show that the best linear decoder follows the principal axes. So look at one axis, on which the data have variance $\lambda$ and mean
-# 0. A decoder $g(z) = w z$ with the exact posterior gives the evidence $N(0, w^2 + \sigma^2)$. Its mean logarithm
-# over the data is $-\tfrac12 \log(w^2 + \sigma^2) - \tfrac12 \lambda / (w^2 + \sigma^2)$ and a constant. Over all
-# $w^2 + \sigma^2$, this is largest at $w^2 + \sigma^2 = \lambda$. But $w^2$ cannot be negative. So if
-# $\lambda > \sigma^2$ the best is $w^2 = \lambda - \sigma^2$, and against $w = 0$ it gains
+# Tipping and Bishop (1999) show that the best linear decoder follows the principal axes. So look at one axis, on
+# which the data have variance $\lambda$ and mean 0. A decoder $g(z) = w z$ with the exact posterior gives the
+# evidence $N(0, w^2 + \sigma^2)$. Its mean logarithm over the data is $-\tfrac12 \log(w^2 + \sigma^2) - \tfrac12
+# \lambda / (w^2 + \sigma^2)$ and a constant. Over all $w^2 + \sigma^2$, this is largest at $w^2 + \sigma^2 =
+# \lambda$. But $w^2$ cannot be negative. So if $\lambda > \sigma^2$ the best is $w^2 = \lambda - \sigma^2$, and
+# against $w = 0$ it gains
 #
 # $$ \frac12 \left( \frac{\lambda}{\sigma^2} - 1 - \log \frac{\lambda}{\sigma^2} \right) \quad \text{nats}, \qquad \text{only if } \lambda > \sigma^2. \tag{6.14} $$
 #
@@ -981,7 +983,10 @@ verify.equation(
 classifier, _ = checkpoints.load_classifier(device)
 distance = metrics.RelativeFrechet(classifier, real[:5000], device)
 probe = normals(1500, 16)
-print(f"real images against real images: {distance(real[5000:6500]):.2f}")
+floor = distance(real[5000:6500])  # other real images
+
+# %% tags=["verify"]
+verify.claim("6.10", "the distance of 1,500 other real images is", floor, (None, 0.02))
 
 # %%
 SIGMAS = (0.1, 0.5, 2.0, 5.0, 10.0)
@@ -1028,9 +1033,9 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 6.10.** Left: each point is one VAE; grey, the best linear VAE with 16 latent numbers, (6.15), as $\sigma$ runs.
-# Points below the grey line are better than anything linear; those above it, at small $\sigma$, say that 300 steps are
-# few. Right: how good samples from the prior are; dotted, where a linear VAE collapses completely.
+# **Figure 6.10.** Left: each point is one VAE; grey, the best linear VAE with 16 latent numbers, (6.15), as $\sigma$
+# runs. Points below the grey line are better than anything linear; those above it, at small $\sigma$, say that 300
+# steps are few. Right: how good samples from the prior are; dotted, where a linear VAE collapses completely.
 
 # %%
 plotting.image_grid(
@@ -1042,44 +1047,44 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 6.11.** Samples of three of them, from the same ten draws of $z$. In the last row every $z$ gives the same picture,
-# the mean of all images.
+# **Figure 6.11.** Samples of three of them, from the same ten draws of $z$. In the last row every $z$ gives the same
+# picture, the mean of all images.
 
 # %% tags=["verify"]
 verify.claim(
-    "6.10",
+    "6.11",
     "at sigma = 10, above the root of the largest eigenvalue, the rate in nats is",
     sweep[10.0]["rate"],
     (None, 0.05),
 )
-verify.claim("6.11", "at sigma = 5 it is at least", sweep[5.0]["rate"], (0.5, None))
+verify.claim("6.12", "at sigma = 5 it is at least", sweep[5.0]["rate"], (0.5, None))
 best_linear = elbo.linear_rate_distortion(kept_axes, 2.0**2)
 linear_loss = (best_linear[1] + lost) / 2 + 2.0**2 * best_linear[0]
 verify.claim(
-    "6.12",
+    "6.13",
     "at sigma = 2 the loss (6.12), relative to that of the best linear VAE, is",
     (sweep[2.0]["distortion"] / 2 + 2.0**2 * sweep[2.0]["rate"]) / linear_loss,
     (None, 0.98),
 )
 verify.claim(
-    "6.13",
+    "6.14",
     "the distance at sigma = 0.1, relative to that at 2, is at least",
     sweep[0.1]["distance"] / sweep[2.0]["distance"],
     (1.05, None),
 )
 verify.claim(
-    "6.14",
+    "6.15",
     "the distance at sigma = 5, relative to that at 2, is at least",
     sweep[5.0]["distance"] / sweep[2.0]["distance"],
     (1.2, None),
 )
 
 # %% [markdown]
-# The collapse comes between $\sigma = 5$ and $\sigma = 10$, as in the linear case. At the right end samples are bad because the code says nothing. What
-# spoils the left end? The reconstructions there are the best of all, so suspect the codes drawn from the prior.
-# Test it on the VAE with the learned $\sigma$: draw codes
-# from a Gaussian fitted to *its own codes* instead of from the prior, and nothing else is changed. And do the
-# same with a plain autoencoder of 16 numbers, which never heard of a prior.
+# The collapse comes between $\sigma = 5$ and $\sigma = 10$, as in the linear case. At the right end samples are bad
+# because the code says nothing. What spoils the left end? The reconstructions there are the best of all, so suspect
+# the codes drawn from the prior. Test it on the VAE with the learned $\sigma$: draw codes from a Gaussian fitted to
+# *its own codes* instead of from the prior, and nothing else is changed. And do the same with a plain autoencoder of
+# 16 numbers, which never heard of a prior.
 
 # %%
 copier = nn.Sequential(vae.Encoder(16), vae.Decoder(16)).to(device)
@@ -1099,13 +1104,13 @@ distances = {
 
 # %% tags=["verify"]
 verify.claim(
-    "6.15",
+    "6.16",
     "codes drawn from a Gaussian fitted to the codes, instead of the prior, change the distance by a factor of",
     distances["VAE, fitted"] / distances["VAE, prior"],
     (None, 0.85),
 )
 verify.claim(
-    "6.16",
+    "6.17",
     "the distance of the plain autoencoder with a fitted Gaussian, relative to the VAE with its prior, is",
     distances["autoencoder, fitted"] / distances["VAE, prior"],
     (None, 0.95),
@@ -1113,10 +1118,10 @@ verify.claim(
 
 # %% [markdown]
 # So the mismatch between the prior and the codes as they really lie costs quality, after this training. And by this
-# measure a plain autoencoder with a fitted Gaussian, after fewer than half the steps, draws better samples than the VAE
-# does from its prior. The divergence did not make better pictures by itself. What it buys is a model that can be sampled as it is, a bound on the evidence, and
-# a plane without large holes. To fit a second model to the codes of a first one is a method of its own (Dai
-# and Wipf, 2019).
+# measure a plain autoencoder with a fitted Gaussian, after fewer than half the steps, draws better samples than the
+# VAE does from its prior. The divergence did not make better pictures by itself. What it buys is a model that can be
+# sampled as it is, a bound on the evidence, and a plane without large holes. To fit a second model to the codes of a
+# first one is a method of its own (Dai and Wipf, 2019).
 #
 # ## 6.10 Why samples blur
 #
@@ -1126,9 +1131,9 @@ verify.claim(
 #
 # $$ \mathbb{E}\, |x - g(z)|^2 = \mathbb{E}\, \bigl| x - \mathbb{E}[x \mid z] \bigr|^2 + \mathbb{E}\, \bigl| \mathbb{E}[x \mid z] - g(z) \bigr|^2. \tag{6.16} $$
 #
-# No decoder can change the first term. The second is zero if and only if $g(z) = \mathbb{E}[x \mid z]$. **The best decoder
-# draws the mean of the images that share a code**, and a mean of different pictures is blurred: what differs between
-# them is averaged away. For training images $x_1, \dots, x_N$ we can even write it down:
+# No decoder can change the first term. The second is zero if and only if $g(z) = \mathbb{E}[x \mid z]$. **The best
+# decoder draws the mean of the images that share a code**, and a mean of different pictures is blurred: what differs
+# between them is averaged away. For training images $x_1, \dots, x_N$ we can even write it down:
 #
 # $$ g^*(z) = \frac{\sum_i q(z \mid x_i)\, x_i}{\sum_i q(z \mid x_i)}. \tag{6.17} $$
 
@@ -1192,26 +1197,25 @@ effective = 1 / share.square().sum(dim=1)  # as many images with equal weights w
 
 # %% tags=["verify"]
 verify.claim(
-    "6.17",
+    "6.18",
     "of the decoder's squared error, the share that a better decoder could remove is",
     off_mean,
     (None, 0.1),
 )
 verify.claim(
-    "6.18",
+    "6.19",
     "the median number of training images that share a code, relative to 60,000 / exp(rate), lies in",
     float(effective.median()) / (60_000 * math.exp(-on_test["rate"])),
     (0.8, 1.8),
 )
 
 # %% [markdown]
-# The last claim is a rule of thumb: a rate of $R$ nats narrows 60,000 images down to about $60{,}000\, e^{-R}$, here some
-# hundreds, and the decoder draws their mean. For this
-# encoder, no better decoder would make much of a difference: the blur is the answer to the question that was asked. More nats would, at the price of section
-# 6.9. Other questions have other answers. A **generative adversarial network** (lessons 07 to 09) has no squared error:
-# a second network judges whether a picture looks real, and a blurred one does not. Here the course's own one serves as
-# a yardstick, trained for 400 steps of 32 images, fewer than the VAE saw, each at the price of more
-# arithmetic.
+# The last claim is a rule of thumb: a rate of $R$ nats narrows 60,000 images down to about $60{,}000\, e^{-R}$, here
+# some hundreds, and the decoder draws their mean. For this encoder, no better decoder would make much of a
+# difference: the blur is the answer to the question that was asked. More nats would, at the price of section 6.9.
+# Other questions have other answers. A **generative adversarial network** (lessons 07 to 09) has no squared error: a
+# second network judges whether a picture looks real, and a blurred one does not. Here the course's own one serves as
+# a yardstick, trained for 400 steps of 32 images, fewer than the VAE saw, each at the price of more arithmetic.
 #
 # To measure blur, take the **gradient magnitude**: the mean length of the grey level's slope from pixel to
 # pixel.
@@ -1256,25 +1260,25 @@ plotting.image_grid(
 
 # %% tags=["verify"]
 verify.claim(
-    "6.19",
+    "6.20",
     "the gradient magnitude of the VAE's pictures, relative to that of real ones, lies in",
     sharp["VAE"] / sharp["real"],
     (0.5, 0.6),
 )
 verify.claim(
-    "6.20",
+    "6.21",
     "that of the GAN's, relative to real ones, lies in",
     sharp["GAN"] / sharp["real"],
     (0.9, 1.0),
 )
 verify.claim(
-    "6.21",
+    "6.22",
     "the GAN's relative Fréchet distance, divided by the VAE's, is",
     scores["GAN"] / distances["VAE, prior"],
     (None, 0.8),
 )
 verify.claim(
-    "6.22",
+    "6.23",
     "the noise raises the VAE's distance by a factor of at least",
     scores["VAE with its noise"] / distances["VAE, prior"],
     (1.1, None),
@@ -1317,12 +1321,12 @@ plotting.image_grid(
 
 # %% tags=["verify"]
 verify.claim(
-    "6.23",
+    "6.24",
     "the loss fell: the last recorded mean relative to the first is",
     losses_seen[-1]["loss"] / losses_seen[0]["loss"],
     (None, 0.9),
 )
-verify.claim("6.24", "and the rate, in nats, is", losses_seen[-1]["rate"], (None, 0.05))
+verify.claim("6.25", "and the rate, in nats, is", losses_seen[-1]["rate"], (None, 0.05))
 
 # %% [markdown]
 # `F.mse_loss` averages over the batch *and over the pixels*. The divergence is summed over the latent numbers. Multiply
@@ -1331,11 +1335,11 @@ verify.claim("6.24", "and the rate, in nats, is", losses_seen[-1]["rate"], (None
 #
 # $$ \frac{|x - g|^2}{n} + \mathrm{KL} = \frac2n \Bigl( \frac{|x - g|^2}{2} + \frac n2\, \mathrm{KL} \Bigr), \qquad |x - g|^2 + \frac{\mathrm{KL}}{Z} = 2 \Bigl( \frac{|x - g|^2}{2} + \frac{\mathrm{KL}}{2Z} \Bigr). \tag{6.18} $$
 #
-# So the first is a VAE with $\beta = \sigma^2 = n/2 = 512$: a model that takes the pixels, which lie between $-1$ and 1, for
-# noise of standard deviation 23. By (6.14) it should collapse, since $\lambda_1 \approx 79$ is far below 512, and it did.
-# The second has $\beta = 1/(2Z)$: with 16 numbers $\sigma = 0.18$, towards the left end of Figure 6.10, and further left
-# the more latent numbers there are. Neither is visible in the loss curve. The repair is to sum both, over pixels and over latent
-# numbers, and to average over the batch alone. That is what gave Figure 6.9.
+# So the first is a VAE with $\beta = \sigma^2 = n/2 = 512$: a model that takes the pixels, which lie between $-1$
+# and 1, for noise of standard deviation 23. By (6.14) it should collapse, since $\lambda_1 \approx 79$ is far below
+# 512, and it did. The second has $\beta = 1/(2Z)$: with 16 numbers $\sigma = 0.18$, towards the left end of Figure
+# 6.10, and further left the more latent numbers there are. Neither is visible in the loss curve. The repair is to
+# sum both, over pixels and over latent numbers, and to average over the batch alone. That is what gave Figure 6.9.
 #
 # What to do when a VAE collapses: look at the *rate*, and at each latent number's share of it; find out which $\sigma$
 # your loss stands for, with (6.12); compare its square with the eigenvalues of your data. Only if $\sigma$ is small
@@ -1385,9 +1389,9 @@ widgets.latent_explorer(
 # - The decoder of a squared error draws the mean of all images that share a code: the blur is the optimum.
 # - Sum over pixels and over latent numbers. A mean in one of them is another $\beta$.
 #
-# **Exercises.** [Eight exercises](../exercises/06_autoencoders_and_vaes.ipynb): the divergence, a draw with a gradient, the
-# loss, the score function with a baseline, the $\sigma$ behind somebody's code, a tighter bound, the best
-# decoder, and holes. [Solutions](../solutions/06_autoencoders_and_vaes.ipynb).
+# **Exercises.** [Eight exercises](../exercises/06_autoencoders_and_vaes.ipynb): the divergence, a draw with a
+# gradient, the loss, the score function with a baseline, the $\sigma$ behind somebody's code, a tighter bound, the
+# best decoder, and holes. [Solutions](../solutions/06_autoencoders_and_vaes.ipynb).
 #
 # ## Sources
 #
