@@ -1,8 +1,8 @@
 """Images a second of the same two networks, trained by the textbook loop and by the course.
 
 The networks are those of the course's recipe, fresh, with the same batch size and the same images.
-Each round measures every way for some seconds, one after the other, beginning with another one
-each time:
+Each round measures every way for some seconds, in short turns, beginning with another one each
+time:
 
 - the textbook loop: float32, the usual memory order, a DataLoader that changes PIL pictures, a
   sigmoid and BCELoss, losses read at every step, plain Adam;
