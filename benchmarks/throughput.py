@@ -27,7 +27,7 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
-ROUNDS, SECONDS = 6, 5.0
+ROUNDS, SECONDS = 5, 5.0
 ENDLESS = 10**9  # steps: the learning rate must not fall, nor training end, while it is measured
 TEXTBOOK, ADVICE = "textbook loop", "with the usual advice"
 FLOAT32, COURSE, BARE = "course, float32", "course", "course without safeguards"
