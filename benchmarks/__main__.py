@@ -20,6 +20,7 @@ from benchmarks import (
     memory,
     modes,
     quality,
+    report,
     safeguards,
     ten_minutes,
     throughput,
@@ -96,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Whoever typed no name sees what was measured before, too: not everything fits into minutes.
     for name in names if options.names else BENCHMARKS:
         print(stored(name))
+    report.write(BENCHMARKS, RESULTS, DOCS / "measured.md")
     for path in figures.draw(RESULTS, DOCS):
         print(f"Drawn: {path}")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import architectures, augmentation, guidelines, summary
+from benchmarks import architectures, augmentation, guidelines, report, summary
 from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
@@ -32,6 +32,13 @@ def test_each_benchmark_is_stored_with_its_usual_number_of_repeats():
         fewer = f"`{name}` ({count} of {benchmark.repeats} {benchmark.unit}s)"
         assert count == benchmark.repeats or fewer in readme, name
         assert stored["date"] and stored["environment"]["device_name"]
+
+
+def test_the_page_of_results_is_made_of_the_stored_ones():
+    page = (Path(benchmarks.DOCS) / "measured.md").read_text(encoding="utf-8")
+    assert page == report.page(benchmarks.BENCHMARKS, RESULTS)
+    for name in (path.stem for path in RESULTS.glob("*.json")):
+        assert f"## {name}\n" in page
 
 
 def test_the_stored_results_of_the_lessons_can_be_shown_and_taken_apart():
