@@ -36,7 +36,7 @@ BENCHMARKS = {
     "throughput": Benchmark(throughput, throughput.ROUNDS, unit="round"),
     "safeguards": Benchmark(safeguards, safeguards.ROUNDS, unit="round"),
     "time_to_quality": Benchmark(time_to_quality, 5),
-    "modes": Benchmark(modes, 1),
+    "modes": Benchmark(modes, 1, long=True),
     "quality": Benchmark(quality, 5, long=True),
     "ten_minutes": Benchmark(ten_minutes, 5, long=True),
     "collapse": Benchmark(collapse, 10, long=True),
