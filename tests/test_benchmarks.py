@@ -157,3 +157,28 @@ def test_what_the_lesson_says_of_augmentation_is_what_was_measured():
     assert means["mirror and shift"] < means["shift"]
     assert rows["mirror and shift"]["training_accuracy"]["median"] < 0.95
     assert min(rows, key=lambda policy: rows[policy]["accuracy"]["median"]) == "upside down"
+
+
+def test_what_the_readme_says_of_speed_is_what_was_measured():
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    stored, goal = read("throughput"), read("time_to_quality")
+    ratio = stored["times_the_textbook_loop"]["course"]
+    said = re.search(
+        r"the course trains ([\d.]+) times as many .*?\(median of five rounds, ([\d.]+) to ([\d.]+)\)",
+        readme,
+        re.DOTALL,
+    )
+    assert list(said.groups()) == [f"{ratio[one]:.2f}" for one in ("median", "least", "largest")]
+    share = stored["percent_of_the_peak"]["course"]["median"]
+    assert f"at {share:.0f} % of what the machine reaches" in readme
+    seconds = goal["seconds_to_goal"]
+    said = re.search(
+        r"planned for ([\d,]+) steps gets to a distance of ([\d.]+) after (\d+) seconds "
+        r"\(median of five seeds, (\d+)\s+to (\d+)\)",
+        readme,
+    )
+    assert list(said.groups()) == [
+        f"{goal['steps']:,}",
+        f"{goal['goal']:g}",
+        *(f"{seconds[one]:.0f}" for one in ("median", "least", "largest")),
+    ]
