@@ -164,7 +164,8 @@ def test_what_the_readme_says_of_speed_is_what_was_measured():
     stored, goal = read("throughput"), read("time_to_quality")
     ratio = stored["times_the_textbook_loop"]["course"]
     said = re.search(
-        r"the course trains ([\d.]+) times as many .*?\(median of five rounds, ([\d.]+) to ([\d.]+)\)",
+        r"the course trains ([\d.]+) times as many .*?"
+        r"\(median of five rounds, ([\d.]+) to ([\d.]+)\)",
         readme,
         re.DOTALL,
     )
