@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     modes,
     quality,
+    report,
     safeguards,
     ten_minutes,
     throughput,
@@ -36,7 +37,7 @@ BENCHMARKS = {
     "throughput": Benchmark(throughput, throughput.ROUNDS, unit="round"),
     "safeguards": Benchmark(safeguards, safeguards.ROUNDS, unit="round"),
     "time_to_quality": Benchmark(time_to_quality, 5),
-    "modes": Benchmark(modes, 1),
+    "modes": Benchmark(modes, 1, long=True),
     "quality": Benchmark(quality, 5, long=True),
     "ten_minutes": Benchmark(ten_minutes, 5, long=True),
     "collapse": Benchmark(collapse, 10, long=True),
@@ -98,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Whoever typed no name sees what was measured before, too: not everything fits into minutes.
     for name in names if options.names else BENCHMARKS:
         print(stored(name))
+    report.write(BENCHMARKS, RESULTS, DOCS / "measured.md")
     for path in figures.draw(RESULTS, DOCS):
         print(f"Drawn: {path}")
     return 0

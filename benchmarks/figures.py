@@ -148,21 +148,21 @@ def distances(short: Nested, longer: Nested | None) -> plotting.Picture:
                 inside = line.colour if end else "white"
                 axes.plot(at, median, "o", color=line.colour, markerfacecolor=inside, markersize=5)
         axes.axhline(short["goal"], color=GREY, linewidth=1, linestyle=(0, (5, 3)))
-        # At its right end, where direct labels stand, this line meets the goal.
         first = lines[plan]
         axes.annotate(
             plan,
-            (first.seconds[0], first.distances[0]["median"]),
-            xytext=(8, 4),
+            (first.seconds[-1], first.distances[-1]["median"]),
+            xytext=(8, -3),
             textcoords="offset points",
             fontsize=8.5,
             color=first.colour,
         )
         axes.annotate(
             f"goal: {short['goal']}",
-            (0, short["goal"]),
+            (1, short["goal"]),
             xycoords=("axes fraction", "data"),
-            xytext=(4, 3),
+            xytext=(-4, 3),
+            ha="right",
             textcoords="offset points",
             fontsize=8.5,
             color=GREY,

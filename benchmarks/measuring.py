@@ -16,6 +16,7 @@ from course_lib.recipes import Recipe
 COUNT = 10_000  # images that are compared: as many as there are test images
 SAMPLE_SEED = 20_000  # of their latent vectors, apart from the seeds of training
 EVERY = 32  # steps between two readings of a rate: two whole rounds of the lazy penalty
+SLICES = 5  # of a round: a disturbance of the machine then meets every way alike
 
 Generate = Callable[[Tensor], Tensor]
 
@@ -106,17 +107,20 @@ def course_steps(state: training.GanState, images: data.ImageSet) -> Iterator[in
 
 
 def rates(ways: Mapping[str, Iterator[int]], round_number: int, seconds: float) -> dict[str, float]:
-    """Images a second of each way to train, measured one after the other for so many seconds.
+    """Images a second of each way to train, measured in turn for so many seconds in all.
 
-    Each round begins with another way, so that none profits from its place.
+    The ways take turns in short slices, and each slice begins with another way, so that none
+    profits from its place.
 
     Returns:
         The rates in the order of `ways`.
     """
     names = list(ways)
-    first = round_number % len(names)
-    found = {}
-    for name in names[first:] + names[:first]:
-        seen, spent = run_for(ways[name], seconds)
-        found[name] = seen / spent
-    return {name: found[name] for name in names}
+    seen, spent = dict.fromkeys(names, 0), dict.fromkeys(names, 0.0)
+    for part in range(SLICES):
+        first = (round_number * SLICES + part) % len(names)
+        for name in names[first:] + names[:first]:
+            images, passed = run_for(ways[name], seconds / SLICES)
+            seen[name] += images
+            spent[name] += passed
+    return {name: seen[name] / spent[name] for name in names}

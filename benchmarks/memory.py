@@ -7,7 +7,6 @@ after the last: what started it, this process included, does not count.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,15 +37,14 @@ else:
 print(_json.dumps({"peak": _peak}))"""
 
 
-def measure(notebook_source: Path) -> dict[str, float]:
+def measure(notebook_source: Path) -> float:
     """Execute a lesson in a fresh kernel, and leave its notebook alone.
 
     Args:
         notebook_source: the lesson's `notebooks/NN_slug.py` in the folder of its course.
 
     Returns:
-        "peak_gib", the largest resident memory of the kernel in GiB (2**30 bytes), and "seconds",
-        the kernel's start included.
+        The largest resident memory of the kernel, in GiB (2**30 bytes).
 
     Raises:
         AuthoringError: if a cell fails, or the system does not say how much memory was used.
@@ -55,25 +53,23 @@ def measure(notebook_source: Path) -> dict[str, float]:
     course = Course.load(source.parents[1])
     notebook = notebook_of(course, source)
     notebook.cells.append(new_code_cell(PROBE))
-    start = time.perf_counter()
     done = execute(course, notebook, source)
-    seconds = time.perf_counter() - start
     peak = json.loads(done.cells[-1].outputs[0]["text"])["peak"]
-    return {"peak_gib": round(peak / GIB, 3), "seconds": round(seconds, 1)}
+    return round(peak / GIB, 3)
 
 
-def compare_lessons(sources: Sequence[Path]) -> dict[str, dict[str, float]]:
+def compare_lessons(sources: Sequence[Path]) -> dict[str, float]:
     """Measure lessons one after the other, and print a line for each.
 
     Returns:
-        For the name of each lesson, such as "03_backpropagation", what `measure` returns.
+        The peak of each lesson in GiB, by its name, such as "03_backpropagation".
     """
     found = {}
     progress = Progress(len(sources))
     for source in sources:
         name = source.stem
         found[name] = measure(source)
-        progress.say(f"{name:26} {found[name]['peak_gib']:.2f} GiB, {found[name]['seconds']:.0f} s")
+        progress.say(f"{name:26} {found[name]:.2f} GiB")
     return found
 
 
@@ -83,8 +79,8 @@ def plan(device: torch.device) -> Nested:
 
 
 def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:
-    """Peak and seconds of every lesson of the course, without its exercises, in each repeat."""
+    """Peak of every lesson of the course, without its exercises, in each repeat."""
     course = Course.load(Path(__file__).parents[1])
     sources = [path for path in course.sources() if path.parent.name == LESSONS]
     for _ in repeats:
-        yield {"lessons": compare_lessons(sources)}
+        yield {"peak_gib": compare_lessons(sources)}

@@ -24,7 +24,7 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import augmentation, data, recipes, training
 
-ROUNDS, SECONDS = 6, 3.0
+ROUNDS, SECONDS = 5, 4.0
 ENDLESS = 10**9  # steps: the learning rate must not fall, nor training end, while it is measured
 NONE = "none"
 CHANGES = {

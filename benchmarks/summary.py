@@ -127,11 +127,13 @@ def machine(found: Nested) -> str:
     )
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A name in a result, for readers."""
     return name.replace("_", " ").replace("frechet", "Fréchet")
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Four digits, or whole from a thousand on; "none" where there is no number."""
     if value is None:
         return "none"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
@@ -144,10 +146,10 @@ def table(found: Nested) -> str:
     for path, one in spreads(found):
         if path[:-1] != group:
             group = path[:-1]
-            lines.append((_words(", ".join(group)), "", "", ""))
+            lines.append((words(", ".join(group)), "", "", ""))
         indent = "  " if group else ""
-        numbers = (_number(one[name]) for name in ("median", "least", "largest"))
-        lines.append((indent + _words(path[-1]), *numbers))
+        numbers = (number(one[name]) for name in ("median", "least", "largest"))
+        lines.append((indent + words(path[-1]), *numbers))
     wide = max(len(line[0]) for line in lines)
     return "\n".join(
         f"{name:{wide}}{median:>11}{least:>11}{largest:>11}".rstrip()

@@ -1,8 +1,8 @@
 """Images a second of the same two networks, trained by the textbook loop and by the course.
 
 The networks are those of the course's recipe, fresh, with the same batch size and the same images.
-Each round measures every way for some seconds, one after the other, beginning with another one
-each time:
+Each round measures every way for some seconds, in short turns, beginning with another one each
+time:
 
 - the textbook loop: float32, the usual memory order, a DataLoader that changes PIL pictures, a
   sigmoid and BCELoss, losses read at every step, plain Adam;
@@ -27,7 +27,7 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
-ROUNDS, SECONDS = 6, 5.0
+ROUNDS, SECONDS = 5, 5.0
 ENDLESS = 10**9  # steps: the learning rate must not fall, nor training end, while it is measured
 TEXTBOOK, ADVICE = "textbook loop", "with the usual advice"
 FLOAT32, COURSE, BARE = "course, float32", "course", "course without safeguards"

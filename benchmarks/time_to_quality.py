@@ -18,9 +18,9 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
-STEPS = 1_700
+STEPS = 2_400
 GOAL = 0.08
-POINTS = (40, 60, 80, 100)  # percent of the steps
+POINTS = (70, 80, 90, 100)  # percent of the steps
 
 
 def plan(device: torch.device) -> Nested:

@@ -63,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
     gan.add_argument("--seed", type=seed_number, default=None, help="default: 0")
     gan.add_argument("--plain", action="store_true", help="the settings of the DCGAN paper")
     gan.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    gan.add_argument(
+        "--compile", action="store_true", help="let torch.compile translate the networks first"
+    )
 
     classifier = models.add_parser(
         "classifier", parents=[device], help="the feature extractor that measures quality"
@@ -126,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
             plain=options.plain,
             resume=options.resume,
+            compiled=options.compile,
         )
     except (
         CheckpointError,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from course_lib import (
@@ -25,17 +23,10 @@ from course_lib import (
     metrics,
     plotting,
     recipes,
-    runtime,
+    results,
     training,
 )
-from course_lib.latent import slerp
 from course_lib.models.classifier import Classifier
-from course_lib.models.gaussian import GaussianSampler
-
-Generate = Callable[[Tensor], Tensor]
-
-COUNT = 10_000  # images that are compared: as many as there are test images
-SAMPLE_SEED = 20_000  # of the latent vectors of pictures and metrics, apart from training's seeds
 
 
 class CommandError(Exception):
@@ -88,6 +79,7 @@ def train_dcgan(
     seed: int | None = None,
     plain: bool = False,
     resume: bool = False,
+    compiled: bool = False,
 ) -> int:
     """Train the DCGAN, keep a checkpoint at least every half minute, and leave a folder of results.
 
@@ -140,6 +132,8 @@ def train_dcgan(
             recipe = replace(recipe, steps=steps or recipe.steps)
             state = training.GanState.create(recipe, device)
         distributed.spread(state, world)
+        if compiled:
+            state = state.compiled()
         images = world.machine_first(lambda: data.load_images(name, "train", recipe.size))
         where = str(device) if world.size == 1 else f"{device} in {world.size} processes"
         opening = (
@@ -149,7 +143,7 @@ def train_dcgan(
         world.first(lambda: print(opening))
         finished = run_with_progress(state, images, checkpoint, {"data": name})
     if world.rank == 0 and finished:
-        leave_results(state, name, out)
+        results.leave(state, name, out)
     elif world.rank == 0:
         print(f"Stopped at step {state.step} of {recipe.steps}; the checkpoint is {checkpoint}.")
         print(f"To go on: python -m course_lib train dcgan --resume --out {out}")
@@ -183,83 +177,6 @@ def run_with_progress(
     return True
 
 
-def leave_results(state: training.GanState, data_name: str, out: Path) -> None:
-    """Write the generator, pictures, history and metrics of a finished training."""
-    recipe, device = state.recipe, state.device
-    info = {"data": data_name, "seed": recipe.seed, "steps": recipe.steps}
-    checkpoints.save_generator(state.average, out / "generator.safetensors", info)
-    write_history(state.history, out / "history.csv")
-    samples = metrics.sample_images(state.generate, recipe.latent, 64, SAMPLE_SEED, device)
-    plotting.image_grid(
-        samples, columns=8, alt=f"64 images drawn by the generator trained on {data_name}."
-    ).save(out / "samples.png")
-    plotting.training_figure(
-        state.history, alt="Losses of the discriminator and the generator by images seen."
-    ).save(out / "curves.png")
-    rows = interpolation(state.generate, recipe.latent, device)
-    plotting.image_grid(
-        rows, columns=10, alt="Six rows of images, each a path between two latent vectors."
-    ).save(out / "interpolation.png")
-    report = {
-        "data": data_name,
-        "relative_frechet_distance": None,
-        "seconds": round(state.seconds, 1),
-        "images_per_second": round(recipe.steps * recipe.batch / state.seconds, 1),
-        "images": recipe.steps * recipe.batch,
-        "seed": recipe.seed,
-        "dtype": recipe.dtype,
-        "processes": state.world.size,
-        "recipe": asdict(recipe),
-        "environment": runtime.environment(device),
-    }
-    if data_name == "fashion-mnist":
-        print(f"Comparing {COUNT} generated images with the {COUNT} test images ...")
-        report |= quality(state.generate, recipe.latent, device)
-    files.write_json(out / "metrics.json", report)
-    if data_name == "fashion-mnist":
-        print(
-            f"Relative Fréchet distance {report['relative_frechet_distance']:.4f} "
-            f"(training images {report['floor']:.4f}, Gaussian sampler "
-            f"{report['gaussian_sampler']:.2f}); {report['seconds']:.0f} s of training at "
-            f"{report['images_per_second']:.0f} images/s."
-        )
-    print(f"Now open {out / 'samples.png'}, then the lessons: make lab")
-
-
-def quality(generate: Generate, latent: int, device: torch.device) -> dict[str, object]:
-    """The generator's relative Fréchet distance, beside the two values that give it meaning."""
-    classifier, info = checkpoints.load_classifier(device)
-    test = data.load_images("fashion-mnist", "test", 32)
-    measure = metrics.RelativeFrechet(classifier, data.normalise(test.images), device)
-    images = metrics.sample_images(generate, latent, COUNT, SAMPLE_SEED, device)
-    return {
-        "relative_frechet_distance": measure(images),
-        "floor": info["floor"],
-        "gaussian_sampler": info["gaussian_sampler"],
-        "compared": COUNT,
-        "features": f"course classifier, test accuracy {info['accuracy']:.4f}",
-    }
-
-
-def interpolation(generate: Generate, latent: int, device: torch.device) -> Tensor:
-    """Six paths of ten images between latent vectors, on the sphere: (60, C, H, W)."""
-    random = torch.Generator().manual_seed(SAMPLE_SEED + 1)
-    start, end = torch.randn(2, 6, latent, generator=random)  # (6, Z) each
-    paths = [slerp(start, end, t) for t in torch.linspace(0, 1, 10)]
-    z = torch.stack(paths, dim=1).flatten(0, 1)  # (60, Z)
-    return generate(z.to(device)).float().cpu()
-
-
-def write_history(history: list[training.Record], path: Path) -> None:
-    """Write the records as a table: step, images, seconds, rate and one column a loss."""
-    with files.whole(path) as aside, open(aside, "w", newline="", encoding="utf-8") as opened:
-        table = csv.writer(opened)
-        table.writerow(["step", "images", "seconds", "rate", *history[0].losses])
-        for record in history:
-            numbers = (record.seconds, record.rate, *record.losses.values())
-            table.writerow([record.step, record.images, *(f"{value:.6g}" for value in numbers)])
-
-
 def train_classifier(*, out: Path, device: torch.device, epochs: int, seed: int) -> int:
     """Train the course's feature extractor and measure with it what a distance means."""
     writable(out.parent)
@@ -278,22 +195,15 @@ def train_classifier(*, out: Path, device: torch.device, epochs: int, seed: int)
     share = classification.accuracy(classifier, test)
     classifier.eval()
     print("Measuring the floor and the Gaussian sampler ...")
-    info = {"accuracy": share, "epochs": epochs, "seed": seed} | reference(classifier, device)
+    info = {"accuracy": share, "epochs": epochs, "seed": seed} | results.reference(
+        classifier, device
+    )
     checkpoints.save_classifier(classifier, out, info)
     print(f"Test accuracy {share:.4f}; weights in {out}; {info}")
     return 0
 
 
-def reference(classifier: Classifier, device: torch.device) -> dict[str, float]:
-    """What the relative Fréchet distance is for real training images and for a Gaussian sampler."""
-    test = data.load_images("fashion-mnist", "test", 32)
-    train = data.normalise(data.load_images("fashion-mnist", "train", 32).images)
-    measure = metrics.RelativeFrechet(classifier, data.normalise(test.images), device)
-    drawn = GaussianSampler(train).sample(COUNT, SAMPLE_SEED)
-    return {"floor": measure(train[:COUNT]), "gaussian_sampler": measure(drawn)}
-
-
-def load_run(run: Path, device: torch.device) -> tuple[Generate, int, dict]:
+def load_run(run: Path, device: torch.device) -> tuple[results.Generate, int, dict]:
     """The generator of a run, its latent size, and what is known of it."""
     generator, info = checkpoints.load_generator(run / "generator.safetensors", device)
     return generator, generator.latent, info
@@ -322,7 +232,7 @@ def evaluate(*, run: Path, device: torch.device) -> int:
         raise CommandError(
             f"the course's feature extractor knows Fashion-MNIST; this run is of {info['data']}"
         )
-    print(json.dumps(quality(generate, latent, device), indent=2))
+    print(json.dumps(results.quality(generate, latent, device), indent=2))
     return 0
 
 

@@ -64,7 +64,8 @@ def _fresh_networks(recipe: Recipe) -> tuple[dcgan.Generator, dcgan.Discriminato
 class GanState:
     """Two networks, their optimisers, the averaged generator, and how far training has come.
 
-    `distributed.spread` sets `world` and `wrapped` for training in several processes.
+    `distributed.spread` sets `world` and `wrapped` for training in several processes; `compiled`
+    sets `wrapped` for training in one.
     """
 
     recipe: Recipe
@@ -116,8 +117,30 @@ class GanState:
 
     @property
     def players(self) -> tuple[nn.Module, nn.Module]:
-        """Generator and discriminator; with several processes, such that gradients are averaged."""
+        """Generator and discriminator, compiled or with averaged gradients if they are wrapped."""
         return self.wrapped or (self.generator, self.discriminator)
+
+    def compiled(self, backend: str = "inductor") -> GanState:
+        """The same state, whose passes through both networks `torch.compile` translates first.
+
+        Samples, averages and checkpoints are of the plain networks, which hold the weights.
+
+        Args:
+            backend: of `torch.compile`; the usual one needs a C++ compiler, on a GPU Triton.
+
+        Raises:
+            RuntimeSettingError: if the state is spread over several processes.
+        """
+        if self.world.size > 1:
+            raise runtime.RuntimeSettingError(
+                f"expected one process to compile the networks in, got {self.world.size}; "
+                "leave out --compile"
+            )
+        compiling = (
+            torch.compile(network, backend=backend)
+            for network in (self.generator, self.discriminator)
+        )
+        return replace(self, wrapped=tuple(compiling))
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
@@ -149,7 +172,7 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
         raise ValueError(
             f"expected images of shape {expected}, got {tuple(images.images.shape[1:])}"
         )
-    images = images.to(device)
+    images = images.near(device)
     sampler = EpochSampler(len(images), recipe.batch, recipe.seed)
     random = torch.Generator(device)
     sums: dict[str, Tensor] = {}
@@ -157,7 +180,7 @@ def train_gan(state: GanState, images: ImageSet, every: int = 50) -> Iterator[Re
     _training_mode(state)
     while state.step < recipe.steps:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
-        real = images.batch(world.share(sampler.indices(state.step)).to(device))
+        real = images.batch(world.share(sampler.indices(state.step)), device)
         real = real.contiguous(memory_format=torch.channels_last)  # (B / world.size, C, H, W)
         measured = gan_step(state, real, random)
         # Sums stay on the device: reading a number every step would make a GPU wait.
@@ -260,9 +283,12 @@ def _penalties(
 ) -> Iterator[tuple[float, Tensor]]:
     """The recipe's penalties on the discriminator's slope, each as (weight, value).
 
-    In float32: a gradient of a gradient loses too many digits in bfloat16.
+    In float32: a gradient of a gradient loses too many digits in bfloat16. By the plain network,
+    since a compiled one cannot be differentiated twice; with several processes by the wrapped one,
+    which averages the gradients.
     """
-    recipe, world, (_, discriminator) = state.recipe, state.world, state.players
+    recipe, world = state.recipe, state.world
+    discriminator = state.discriminator if world.size == 1 else state.players[1]
     for weight, images in ((recipe.r1, real), (recipe.r2, fake)):
         if weight:
             inputs = images.detach().requires_grad_()

@@ -56,6 +56,7 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(modes, "COUNT", 150)
     monkeypatch.setattr(quality, "MINUTES", 1)
     monkeypatch.setattr(ten_minutes, "MINUTES", 2)
+    monkeypatch.setattr(collapse, "EPOCH", 80)
     monkeypatch.setattr(collapse, "FACTORS", (1.0, 2.0))
     monkeypatch.setattr(collapse, "MEASUREMENTS", 3)
     monkeypatch.setattr(gan_losses, "STEPS", 2)

@@ -27,7 +27,7 @@ def test_steps_are_taken_until_the_time_is_up(monkeypatch):
     assert measuring.run_for(iter([5, 6, 7, 8]), 1.0) == (18, pytest.approx(1.2))
 
 
-def test_each_round_begins_with_another_way():
+def test_each_slice_begins_with_another_way():
     order = []
 
     def way(name):
@@ -38,7 +38,8 @@ def test_each_round_begins_with_another_way():
     ways = {name: way(name) for name in "abc"}
     for number in range(4):
         assert list(measuring.rates(ways, number, -1.0)) == ["a", "b", "c"]
-    assert "".join(order) == "abc" + "bca" + "cab" + "abc"
+    turns = ["".join(turn) for turn in zip(*[iter(order)] * 3, strict=True)]
+    assert turns == [("abc", "bca", "cab")[turn % 3] for turn in range(4 * measuring.SLICES)]
 
 
 @pytest.mark.parametrize("change", [augmentation.shift, augmentation.mirror])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import architectures, augmentation, guidelines, summary
+from benchmarks import architectures, augmentation, guidelines, report, summary
 from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
@@ -23,7 +23,7 @@ def test_each_benchmark_is_stored_with_its_usual_number_of_repeats():
     present = {path.stem for path in RESULTS.glob("*.json")}
     assert present <= set(benchmarks.BENCHMARKS)
     readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
-    said = re.search(r"^Not measured yet: (.*)\.$", readme, re.MULTILINE)
+    said = re.search(r"Not measured yet: (.*)\.$", readme, re.MULTILINE)
     missing = re.findall(r"`(\w+)`", said[1]) if said else []
     assert sorted(missing) == sorted(set(benchmarks.BENCHMARKS) - present)
     for name in present:
@@ -32,6 +32,13 @@ def test_each_benchmark_is_stored_with_its_usual_number_of_repeats():
         fewer = f"`{name}` ({count} of {benchmark.repeats} {benchmark.unit}s)"
         assert count == benchmark.repeats or fewer in readme, name
         assert stored["date"] and stored["environment"]["device_name"]
+
+
+def test_the_page_of_results_is_made_of_the_stored_ones():
+    page = (Path(benchmarks.DOCS) / "measured.md").read_text(encoding="utf-8")
+    assert page == report.page(benchmarks.BENCHMARKS, RESULTS)
+    for name in (path.stem for path in RESULTS.glob("*.json")):
+        assert f"## {name}\n" in page
 
 
 def test_the_stored_results_of_the_lessons_can_be_shown_and_taken_apart():
@@ -87,7 +94,8 @@ def test_the_readme_states_what_the_benchmark_measured():
     readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
     for way in ("course", "textbook_loop"):
         found = stored[way]["relative_frechet_distance"]
-        assert f"{found['least']:.3f} to {found['largest']:.3f}" in readme
+        least, largest = (f"{found[edge]:.3f}" for edge in ("least", "largest"))
+        assert (f"{least} each time" if least == largest else f"{least} to {largest}") in readme
         assert f"median {found['median']:.3f}" in readme
     seconds, rate = stored["seconds"], stored["course"]["images_per_second"]
     assert f"{seconds['least']:.0f} to {seconds['largest']:.0f} seconds" in readme
@@ -150,3 +158,37 @@ def test_what_the_lesson_says_of_augmentation_is_what_was_measured():
     assert means["mirror and shift"] < means["shift"]
     assert rows["mirror and shift"]["training_accuracy"]["median"] < 0.95
     assert min(rows, key=lambda policy: rows[policy]["accuracy"]["median"]) == "upside down"
+
+
+def test_what_the_readme_says_of_memory_is_what_was_measured():
+    stored = read("memory")
+    largest = max(found["largest"] for found in stored["peak_gib"].values())
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    said = re.search(r"No lesson needs more than ([\d.]+) GiB of memory", readme)
+    assert largest <= float(said[1]) <= stored["limit_gib"]
+
+
+def test_what_the_readme_says_of_speed_is_what_was_measured():
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    stored, goal = read("throughput"), read("time_to_quality")
+    ratio = stored["times_the_textbook_loop"]["course"]
+    said = re.search(
+        r"the course trains ([\d.]+) times as many .*?"
+        r"\(median of five rounds, ([\d.]+) to ([\d.]+)\)",
+        readme,
+        re.DOTALL,
+    )
+    assert list(said.groups()) == [f"{ratio[one]:.2f}" for one in ("median", "least", "largest")]
+    share = stored["percent_of_the_peak"]["course"]["median"]
+    assert f"at {share:.0f} % of what the machine reaches" in readme
+    seconds = goal["seconds_to_goal"]
+    said = re.search(
+        r"planned for ([\d,]+) steps gets to a distance of ([\d.]+) after (\d+) seconds "
+        r"\(median of five seeds, (\d+)\s+to (\d+)\)",
+        readme,
+    )
+    assert list(said.groups()) == [
+        f"{goal['steps']:,}",
+        f"{goal['goal']:g}",
+        *(f"{seconds[one]:.0f}" for one in ("median", "least", "largest")),
+    ]

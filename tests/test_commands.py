@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from course_lib import checkpoints, commands, recipes, training
+from course_lib import checkpoints, recipes, results, training
 from course_lib.__main__ import main
 
-RESULTS = {
+LEFT = {
     "checkpoint.safetensors",
     "curves.png",
     "generator.safetensors",
@@ -27,7 +27,7 @@ RESULTS = {
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Fewer compared images and a narrow network; everything else is the real command."""
-    monkeypatch.setattr(commands, "COUNT", 300)
+    monkeypatch.setattr(results, "COUNT", 300)
     monkeypatch.setattr(recipes, "CPU", recipes.Budget("fashion-mnist", 60, 16, 32, 4))
     monkeypatch.setattr(training, "faster_dtype", lambda recipe, device: "float32")
 
@@ -39,7 +39,7 @@ def train(out, *options: str) -> int:
 def test_training_leaves_a_whole_folder(tmp_path, capsys):
     out = tmp_path / "run"
     assert train(out, "--steps", "30", "--seed", "3") == 0
-    assert {path.name for path in out.iterdir()} == RESULTS
+    assert {path.name for path in out.iterdir()} == LEFT
     report = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert report["relative_frechet_distance"] > report["floor"] > 0
     assert report["gaussian_sampler"] > report["floor"]
@@ -190,9 +190,9 @@ def test_every_command_has_help(words, capsys):
 
 def test_reference_values_of_the_course_classifier_can_be_measured_again(monkeypatch):
     """The floor and the Gaussian sampler's value that are kept with the weights."""
-    monkeypatch.setattr(commands, "COUNT", 10_000)
+    monkeypatch.setattr(results, "COUNT", 10_000)
     device = torch.device("cpu")
     classifier, info = checkpoints.load_classifier(device)
-    again = commands.reference(classifier, device)
+    again = results.reference(classifier, device)
     for name, value in again.items():
         assert info[name] == pytest.approx(value, rel=0.05), name

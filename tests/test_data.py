@@ -196,3 +196,43 @@ def test_a_sampler_refuses_nonsense(count, batch, seed):
         data.EpochSampler(count, batch, seed)
     with pytest.raises(ValueError, match="step of 0 or more"):
         data.EpochSampler(5, 1, 0).indices(-1)
+
+
+# A set that is larger than the memory of the GPU
+
+
+def test_a_set_goes_to_a_gpu_only_if_it_leaves_half_of_the_memory_free(monkeypatch):
+    images = data.load_images("fashion-mnist", "test")
+    moved = []
+    monkeypatch.setattr(data.ImageSet, "to", lambda self, device: moved.append(device) or self)
+    for free, expected in ((2 * images.images.nbytes, 1), (2 * images.images.nbytes - 1, 0)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, free))
+        assert images.near(torch.device("cuda")) is images
+        assert len(moved) == expected
+        moved.clear()
+    images.near(torch.device("cpu"))
+    assert moved == [torch.device("cpu")]
+
+
+def test_a_batch_for_another_device_travels_as_bytes_from_page_locked_memory(monkeypatch):
+    images = data.load_images("fashion-mnist", "test")
+    pinned, sent = [], []
+
+    def pin(tensor):
+        pinned.append(tensor.dtype)
+        return tensor
+
+    def to(tensor, *arguments, **options):
+        sent.append((arguments[0], options))
+        return move(tensor, *arguments, **options)
+
+    move = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    batch = images.batch([3, 1], torch.device("meta"))
+    assert pinned == [torch.uint8]
+    assert sent[0] == (torch.device("meta"), {"non_blocking": True})
+    assert batch.device.type == "meta" and batch.dtype == torch.float32
+    pinned.clear()
+    assert torch.equal(images.batch([3, 1], torch.device("cpu")), images.batch([3, 1]))
+    assert not pinned

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from course_lib import classification, data, losses, recipes, training
+from course_lib import classification, data, losses, recipes, runtime, training
+from course_lib.distributed import World
+from course_lib.models import dcgan
 
 CPU = torch.device("cpu")
 SMALL = recipes.Recipe(steps=6, batch=8, latent=5, size=8, width=4, r1_every=2)
@@ -282,3 +285,43 @@ def test_any_network_is_trained_with_the_augmentation_given_and_mirroring_by_def
 
     assert torch.equal(trained(), trained(augment=mirrored))
     assert not torch.equal(trained(), trained(augment=lambda batch: batch))
+
+
+def test_compiled_networks_train_to_the_same_weights():
+    """With the lazy penalty, which needs second derivatives that a compiled network has not."""
+    recipe = replace(SMALL, norm="batch")
+    plain = trained(recipe)
+    state = training.GanState.create(recipe, CPU).compiled("aot_eager")
+    for record in training.train_gan(state, tiny_images(), every=2):
+        assert record.losses.keys() == plain.history[0].losses.keys()
+    assert state.players[0] is not state.generator
+    assert torch.allclose(weights(state.average), weights(plain.average), atol=1e-5)
+    assert torch.allclose(weights(state.discriminator), weights(plain.discriminator), atol=1e-5)
+
+
+def test_compiling_is_refused_in_several_processes():
+    state = training.GanState.create(SMALL, CPU)
+    state.world = World(rank=0, size=2, local_rank=0)
+    with pytest.raises(runtime.RuntimeSettingError, match=r"one process.*got 2"):
+        state.compiled()
+
+
+def test_what_a_step_computes_forward_stays_on_the_gpu():
+    """Batch, noise, both networks and the losses on a GPU that is not there: nothing is left out.
+
+    Fake tensors have no backward pass on a GPU, so the step itself cannot run.
+    """
+    gpu = torch.device("cuda")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        pixels = torch.empty(40, 1, 8, 8, dtype=torch.uint8, device=gpu)
+        images = replace(tiny_images(), images=pixels)
+        with gpu:  # only the weights: the forward pass gets no default device
+            generator = dcgan.Generator(5, width=4, size=8)
+            discriminator = dcgan.Discriminator(width=4, size=8)
+        rows = data.EpochSampler(len(images), SMALL.batch, seed=0).indices(0)
+        real = images.batch(rows, gpu).contiguous(memory_format=torch.channels_last)
+        z = torch.randn(len(real), SMALL.latent, device=real.device)
+        logits = discriminator(real), discriminator(generator(z))
+        found = losses.relativistic_loss(*logits), losses.discriminator_loss(*logits)
+    assert real.shape == (8, 1, 8, 8) and real.dtype == torch.float32
+    assert {value.device.type for value in (real, *logits, *found)} == {"cuda"}
