@@ -809,8 +809,8 @@ plotting.panels(
 )  # fmt: skip
 
 # %% [markdown]
-# **Figure 6.7.** The latent plane of the VAE, from $-3$ to $3$. The unit is given now: the prior has standard deviation
-# 1. The kinds of garment lie side by side around zero.
+# **Figure 6.7.** The latent plane of the VAE, from $-3$ to $3$. The unit is given now: the prior has
+# standard deviation 1 along both axes. The kinds of garment lie side by side around zero.
 
 # %%
 holes["VAE"] = hole_share(codes[:8000], codes[8000:], normals(2000, 2))

@@ -293,7 +293,7 @@ verify.claim(
     "7.2",
     "with three real samples for each generated one, the mean logit is larger by log 3 = 1.099, or nearly so",
     divergences.integral((judged[0.75] - judged[0.5]) * mixture, places),
-    (1.0, 1.2),
+    (1.03, 1.21),
 )
 far = (places + 8).abs().argmin()
 verify.claim(
@@ -723,14 +723,14 @@ verify.claim(
     "7.5",
     "without noise, the push of log(1 - D) after 800 steps is at most",
     without["log(1 − D)"][-1],
-    (None, 0.01),
+    (None, 0.0001),
 )
-verify.claim("7.6", "that of -log D is then at least", without["−log D"][-1], (0.3, None))
+verify.claim("7.6", "that of -log D is then at least", without["−log D"][-1], (3.0, None))
 verify.claim(
     "7.7",
     "with noise, the push of log(1 - D) is larger than without by a factor of",
     with_noise["log(1 − D)"][-1] / without["log(1 − D)"][-1],
-    (10.0, None),
+    (1000.0, None),
 )
 
 # %% [markdown]
@@ -813,10 +813,10 @@ verify.claim(
     "7.8",
     "the mean of the generator ends within this of the real one",
     (last[0] - 2).abs(),
-    (None, 0.1),
+    (None, 0.03),
 )
 verify.claim(
-    "7.9", "its width ends within this of the real one", (last[1] - 0.5).abs(), (None, 0.1)
+    "7.9", "its width ends within this of the real one", (last[1] - 0.5).abs(), (None, 0.04)
 )
 
 # %% [markdown]
@@ -877,7 +877,7 @@ verify.claim(
     "7.11",
     "with -log D, it ends within this of the real mean",
     abs(late["−log D"][-1] - 2),
-    (None, 0.2),
+    (None, 0.06),
 )
 
 # %% [markdown]
@@ -1090,9 +1090,9 @@ verify.claim(
 )
 verify.claim(
     "7.13",
-    "plain loss, no momentum: the worst of five games covers",
+    "plain loss, no momentum: of eight modes, the worst of five games covers at least",
     min(modes["plain, momentum 0"]),
-    (8, None),
+    (6, None),
 )
 verify.claim(
     "7.14",
@@ -1104,7 +1104,7 @@ verify.claim(
     "7.15",
     "momentum 0.9: pairs and R1 raise the mean number of covered modes by at least",
     (sum(modes["pairs and R1, momentum 0.9"]) - sum(modes["plain, momentum 0.9"])) / GAMES,
-    (1.0, None),
+    (2.0, None),
 )
 
 # %% [markdown]
@@ -1213,7 +1213,7 @@ verify.claim(
     "7.17",
     "plain loss, momentum 0.9: covered kinds, at most",
     kinds["plain, momentum 0.9"],
-    (None, 40),
+    (None, 35),
 )
 verify.claim(
     "7.18",

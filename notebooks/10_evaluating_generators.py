@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Means, covariance matrices and eigenvalues; the classifier of [lesson 04](04_building_a_cnn.ipynb); the DCGAN of [lesson 09](09_dcgan.ipynb), of which only samples and training are used |
 # | **You will be able to** | derive the Fréchet distance and compute it without numerical accidents, correct it for the number of images, say what kernel distance, precision, recall and class scores add, find a generator that copies its training images, and report how sure a human test is |
-# | **Time** | about three minutes of computing on 2 CPU cores, an hour and a half of reading. A GPU shortens the training and the features; by how much has not been measured yet. |
+# | **Time** | about two minutes of computing on 2 CPU cores, an hour and a half of reading. A GPU shortens the training and the features; by how much has not been measured yet. |
 
 # %%
 import copy
@@ -1836,11 +1836,12 @@ verify.claim(
 # - The Fréchet distance is the least work between two Gaussians with the features' means and covariances:
 #   $|m_1 - m_2|^2 + \operatorname{tr} S_1 + \operatorname{tr} S_2 - 2 \operatorname{tr}(S_1^{1/2} S_2 S_1^{1/2})^{1/2}$,
 #   and a lower bound for any two distributions. The last trace is a sum of singular values.
-# - From $N$ images it is too large by about $c/N$. Compare at equal $N$, or extend a line in $1/N$ to zero. It is FID
-#   in Inception's features alone.
+# - From $N$ images it is too large by about $c/N$. Compare at equal $N$, or extend a line in $1/N$ to zero. Only in
+#   Inception's features is it FID.
 # - The kernel distance leaves out the diagonal and has no bias, only scatter. Precision and recall tell too narrow
 #   from too wide. Each can be fooled.
-# - Class scores and discriminators judge without the data. The one is fooled by ten images, the other by being weak.
+# - A class score looks at no real image, and ten images fool it. A discriminator's accuracy says as much about the
+#   discriminator as about the generator.
 # - A generator that copies passes every test but one: the distance to the nearest training image, beside the baseline
 #   of test images, in a distance that forgives small moves.
 # - A share of right answers comes with Wilson's interval.
