@@ -36,10 +36,8 @@ def test_the_digits_stand_in_the_order_of_the_channels():
     assert stacked.mode_numbers(torch.tensor([[3, 0, 7], [0, 0, 9]])).tolist() == [307, 9]
 
 
-def test_three_channels_are_those_of_the_benchmark():
-    ours, theirs = stacked.stacked(grey(), 3, 40, seed=5), modes.stacked(grey(), 40, seed=5)
-    assert torch.equal(ours.images, theirs.images) and torch.equal(ours.labels, theirs.labels)
-    drawn = ours.labels % 7
+def test_modes_are_counted_as_in_the_benchmark():
+    drawn = stacked.stacked(grey(), 3, 40, seed=5).labels % 7
     counted = modes.coverage(drawn, torch.full((1000,), 1e-3).double())["modes"]
     assert stacked.modes_covered(drawn, 1000, least=1e-9) == counted
 
