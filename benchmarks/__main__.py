@@ -16,6 +16,7 @@ from benchmarks import (
     augmentation,
     collapse,
     figures,
+    gan_losses,
     guidelines,
     memory,
     modes,
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "collapse": Benchmark(collapse, 10, long=True),
     "memory": Benchmark(memory, 1, unit="round", long=True),
     "guidelines": Benchmark(guidelines, 3, long=True),
+    "gan_losses": Benchmark(gan_losses, 5, long=True),
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
 }

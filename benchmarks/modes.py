@@ -19,47 +19,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks import measuring
 from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import checkpoints, data, recipes, training
+from course_lib.stacked import mode_numbers, shown_classes, stacked
 
 STEPS = 2_000
 TRAINED, COUNT = 60_000, 26_000  # stacked images to train with, and images that are classified
-CLASSES = 10
 COURSE, PLAIN = "course", "course, plain loss and no safeguards"
 REAL = "real images"
-
-
-def stacked(images: data.ImageSet, count: int, seed: int) -> data.ImageSet:
-    """Images whose three channels are three random images, (count, 3, H, W).
-
-    The label 100 a + 10 b + c is made of the classes a, b and c of the channels.
-    """
-    random = torch.Generator().manual_seed(seed)
-    chosen = torch.randint(len(images), (count, 3), generator=random)
-    return replace(
-        images,
-        name=f"stacked {images.name}",
-        images=images.images[chosen, 0],  # (count, 3, H, W)
-        labels=mode_numbers(images.labels[chosen]),
-        classes=tuple(f"{mode:03}" for mode in range(CLASSES**3)),
-    )
-
-
-def mode_numbers(classes: Tensor) -> Tensor:
-    """100 a + 10 b + c of the classes of three channels: (N, 3) -> (N,)."""
-    return classes @ torch.tensor([CLASSES**2, CLASSES, 1])
-
-
-def shown_classes(classifier: nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """The class of each channel as the classifier sees it: (N, C, 32, 32) -> (N, C)."""
-    channels = images.flatten(0, 1)[:, None]  # (N C, 1, 32, 32)
-    with torch.no_grad():
-        parts = [classifier(part.to(device)).argmax(1).cpu() for part in channels.split(500)]
-    return torch.cat(parts).unflatten(0, images.shape[:2])
 
 
 def coverage(modes: Tensor, expected: Tensor) -> dict[str, float]:
@@ -101,12 +72,12 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
     train, test = (data.load_images("fashion-mnist", split, 32) for split in ("train", "test"))
     # What the classifier sees in real images, its errors included. Channels are independent.
     seen = shown_classes(classifier, data.normalise(test.images), device)[:, 0]
-    share = torch.bincount(seen, minlength=CLASSES).double() / len(seen)
+    share = torch.bincount(seen, minlength=len(test.classes)).double() / len(seen)
     expected = torch.einsum("a,b,c->abc", share, share, share).flatten()
     recipes_compared = settings(device, plan["dtype"])
     progress = Progress(len(repeats) * len(recipes_compared))
     for seed in repeats:
-        images = stacked(train, TRAINED, seed)
+        images = stacked(train, 3, TRAINED, seed)
         random = torch.Generator().manual_seed(seed)
         drawn = seen[torch.randint(len(seen), (COUNT, 3), generator=random)]
         found = {REAL: coverage(mode_numbers(drawn), expected)}

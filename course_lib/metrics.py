@@ -40,8 +40,8 @@ def statistics(features: Tensor) -> Statistics:
     return Statistics(features.mean(dim=0), torch.cov(features.T), len(features))
 
 
-def _square_root(matrix: Tensor) -> Tensor:
-    """Square root of a symmetric positive semi-definite matrix (F, F)."""
+def square_root(matrix: Tensor) -> Tensor:
+    """The square root of a symmetric matrix (F, F) without negative eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
     # Round-off can make a zero eigenvalue slightly negative.
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
@@ -50,16 +50,17 @@ def _square_root(matrix: Tensor) -> Tensor:
 def frechet_distance(first: Statistics, second: Statistics) -> float:
     """Squared Wasserstein-2 distance of the Gaussians with these means and covariances.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)). The symmetric form keeps every
-    matrix symmetric, so eigenvalues are real and no general matrix square root is needed.
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)). The last trace is the sum of the
+    singular values of S2^(1/2) S1^(1/2): no root of a matrix that is not symmetric is needed, and
+    none of a difference that should be zero.
 
     Returns:
         The distance, at least 0 up to round-off, in squared units of the features.
 
-    Source: Dowson and Landau, 1982; Heusel et al., 2017, section 4.
+    Source: lesson 10, equation (10.7); Dowson and Landau, 1982; Heusel et al., 2017, section 4.
     """
-    root = _square_root(first.covariance)
-    cross = torch.linalg.eigvalsh(root @ second.covariance @ root).clamp(min=0).sqrt().sum()
+    product = square_root(second.covariance) @ square_root(first.covariance)
+    cross = torch.linalg.svdvals(product).sum()
     means = (first.mean - second.mean).square().sum()
     return float(means + first.covariance.trace() + second.covariance.trace() - 2 * cross)
 

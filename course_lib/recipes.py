@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from course_lib.losses import LOSSES
 from course_lib.runtime import Budget, budget
 
 # Channels, and the side to which the images of a data set are padded or resized.
@@ -26,12 +27,16 @@ class Recipe:
         depth: hidden layers of the generator at each size, see `models.dcgan`; the paper has 1.
         norm: normalisation in the discriminator, "batch" or "none".
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
-        loss: "non-saturating" or "relativistic".
+        loss: a name in `losses.LOSSES`.
         rate: learning rate of both Adam optimisers.
         betas: Adam's decay rates of the first and second moment.
         decay: "none", or "linear" for a learning rate that falls to zero in the second half.
-        r1: weight gamma of the R1 penalty; 0 for none.
-        r1_every: the penalty is computed at every r1_every-th step, and weighted by as much.
+        r1: weight gamma of the R1 penalty, on the slope at real images; 0 for none.
+        r1_every: penalties are computed at every r1_every-th step, and weighted by as much.
+        r2: weight of the same penalty at generated images; 0 for none.
+        slope_one: weight lambda of the penalty on slopes other than 1 between real and generated
+            images, see `losses.gradient_penalty`; 0 for none.
+        clip: after each step the discriminator's weights are cut to [-clip, clip]; 0 for not.
         average: decay a step of the moving average of the generator; 0 for none.
         dtype: "float32" or "bfloat16" for the convolutions.
         seed: of weights, noise and the order of images.
@@ -53,18 +58,22 @@ class Recipe:
     decay: str = "linear"
     r1: float = 0.3
     r1_every: int = 16
+    r2: float = 0.0
+    slope_one: float = 0.0
+    clip: float = 0.0
     average: float = 0.998
     dtype: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
         minima = {"steps": 1, "batch": 2, "latent": 1, "width": 1, "depth": 1}
+        minima |= {"r1_every": 1} | dict.fromkeys(("r1", "r2", "slope_one", "clip"), 0)
         for name, least in minima.items():
             if getattr(self, name) < least:
                 raise ValueError(f"expected {name} of at least {least}, got {getattr(self, name)}")
         for name, allowed in (
             ("norm", ("batch", "none")),
-            ("loss", ("non-saturating", "relativistic")),
+            ("loss", tuple(LOSSES)),
             ("decay", ("none", "linear")),
             ("initial", ("paper", "fan-in")),
             ("dtype", ("float32", "bfloat16")),

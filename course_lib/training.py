@@ -230,7 +230,7 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
         rate *= min(1.0, 2 * (1 - state.step / recipe.steps))
     for adam in (state.generator_adam, state.discriminator_adam):
         adam.param_groups[0]["lr"] = rate
-    relativistic = recipe.loss == "relativistic"
+    adversarial = losses.LOSSES[recipe.loss]
 
     # 1. The discriminator learns to tell them apart. The generated images are detached: its step
     #    must not reach the generator. Real and generated images go in separate batches, because
@@ -241,22 +241,18 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
         fake = generator(z)  # (B, C, H, W)
         real_logits = discriminator(real).float()  # (B,)
         fake_logits = discriminator(fake.detach()).float()  # (B,)
-    if relativistic:
-        d_loss = losses.relativistic_loss(real_logits, fake_logits)
-    else:
-        d_loss = losses.discriminator_loss(real_logits, fake_logits)
+    d_loss = adversarial.discriminator(real_logits, fake_logits)
     total = d_loss
-    if recipe.r1 and state.step % recipe.r1_every == 0:
-        # In float32: a gradient of a gradient loses too many digits in bfloat16.
-        inputs = real.detach().requires_grad_()
-        # By the plain network, since a compiled one cannot be differentiated twice; with several
-        # processes by the wrapped one, which averages the gradients.
-        plain = state.discriminator if world.size == 1 else discriminator
-        penalty = losses.squared_gradient_norm(plain(inputs), inputs)
-        total = total + recipe.r1 / 2 * recipe.r1_every * penalty
+    if state.step % recipe.r1_every == 0:
+        for weight, penalty in _penalties(state, real, fake.detach().float(), random):
+            total = total + weight * recipe.r1_every * penalty
     state.discriminator_adam.zero_grad(set_to_none=True)
     total.backward()
     state.discriminator_adam.step()
+    if recipe.clip:
+        with torch.no_grad():
+            for weight in state.discriminator.parameters():
+                weight.clamp_(-recipe.clip, recipe.clip)
 
     # 2. The generator learns to raise the score of the same images. The discriminator is frozen:
     #    gradients pass through it to the images, none is computed for its weights, so none is
@@ -264,12 +260,9 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     discriminator = state.discriminator.requires_grad_(False)
     with low:
         logits = discriminator(fake).float()  # (B,)
-        if relativistic:
-            # The real images keep their logits from before the discriminator's step: only their
-            # level matters here, and it is not worth one more pass over them.
-            g_loss = losses.relativistic_loss(logits, real_logits.detach())
-        else:
-            g_loss = losses.generator_loss(logits)
+        # The real images keep their logits from before the discriminator's step: only their level
+        # matters here, and it is not worth one more pass over them.
+        g_loss = adversarial.generator(logits, real_logits.detach())
     state.generator_adam.zero_grad(set_to_none=True)
     g_loss.backward()
     state.generator_adam.step()
@@ -283,6 +276,27 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
         "real logit": real_logits.detach().mean(),
         "fake logit": fake_logits.detach().mean(),
     }
+
+
+def _penalties(
+    state: GanState, real: Tensor, fake: Tensor, random: torch.Generator
+) -> Iterator[tuple[float, Tensor]]:
+    """The recipe's penalties on the discriminator's slope, each as (weight, value).
+
+    In float32: a gradient of a gradient loses too many digits in bfloat16. By the plain network,
+    since a compiled one cannot be differentiated twice; with several processes by the wrapped one,
+    which averages the gradients.
+    """
+    recipe, world = state.recipe, state.world
+    discriminator = state.discriminator if world.size == 1 else state.players[1]
+    for weight, images in ((recipe.r1, real), (recipe.r2, fake)):
+        if weight:
+            inputs = images.detach().requires_grad_()
+            yield weight / 2, losses.squared_gradient_norm(discriminator(inputs), inputs)
+    if recipe.slope_one:
+        mix = torch.rand(world.size * len(real), generator=random, device=real.device)
+        mix = world.share(mix)  # (B,)
+        yield recipe.slope_one, losses.gradient_penalty(discriminator, real, fake, mix)
 
 
 @torch.no_grad()

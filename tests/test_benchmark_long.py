@@ -7,7 +7,15 @@ import small_benchmarks
 import torch
 from small_benchmarks import CPU, load, result_of
 
-from benchmarks import architectures, collapse, guidelines, measuring, memory, textbook
+from benchmarks import (
+    architectures,
+    collapse,
+    gan_losses,
+    guidelines,
+    measuring,
+    memory,
+    textbook,
+)
 from benchmarks import augmentation as augmented
 from course_lib import data, recipes, training
 
@@ -85,6 +93,39 @@ def test_guidelines_measure_every_rule_and_survive_one_that_diverges(small, monk
     assert set(found["rules"]) == set(guidelines.RULES)
     assert found["rules"][guidelines.PLAIN]["median"] > 0
     assert found["rules"]["Adam with beta1 = 0.9"]["values"] == [None]
+
+
+def test_each_gan_loss_is_trained_with_its_settings_and_may_diverge(small, monkeypatch):
+    trained, train = [], training.train_gan
+
+    def fragile(state, *rest, **options):
+        trained.append(state)
+        if state.recipe.loss == "saturating":
+            raise FloatingPointError("not finite")
+        return train(state, *rest, **options)
+
+    monkeypatch.setattr(training, "train_gan", fragile)
+    found = result_of("gan_losses", small)
+    assert list(found["rows"]) == list(gan_losses.ROWS) and len(trained) == len(gan_losses.ROWS)
+    for state, (name, row) in zip(trained, found["rows"].items(), strict=True):
+        settings = row["settings"]
+        assert settings == gan_losses.ROWS[name]
+        for field, value in settings.items():
+            if field != gan_losses.SPECTRAL:
+                assert getattr(state.recipe, field) == value
+        normalised = [
+            name for name, _ in state.discriminator.named_parameters() if "original" in name
+        ]
+        assert bool(normalised) is settings.get(gan_losses.SPECTRAL, False)
+        held = {
+            id(one) for group in state.discriminator_adam.param_groups for one in group["params"]
+        }
+        assert held == {id(one) for one in state.discriminator.parameters()}
+        for number in ("relative_frechet_distance", "seconds"):
+            (value,) = row[number]["values"]
+            assert (value is None) is (name == "saturating")
+    same = {(s.recipe.steps, s.recipe.rate, s.recipe.width, s.recipe.seed) for s in trained}
+    assert len(same) == 1 and found["rate"] == trained[0].recipe.rate
 
 
 def test_architectures_are_compared_at_each_budget(small, monkeypatch, capsys):

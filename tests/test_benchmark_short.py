@@ -149,7 +149,7 @@ def test_modes_and_divergence_of_constructed_histograms():
 
 def test_stacked_images_have_three_images_as_channels_and_their_classes_as_label():
     images = load("fashion-mnist", "test", 32).take(50)
-    stacked = modes.stacked(images, 20, seed=3)
+    stacked = modes.stacked(images, 3, 20, seed=3)
     assert stacked.images.shape == (20, 3, 32, 32) and stacked.images.dtype == torch.uint8
     assert len(stacked.classes) == 1000 and stacked.classes[7] == "007"
     for image, label in zip(stacked.images, stacked.labels, strict=True):
@@ -158,8 +158,8 @@ def test_stacked_images_have_three_images_as_channels_and_their_classes_as_label
             for channel in image
         ]
         assert int(label) == int("".join(map(str, found)))
-    assert torch.equal(stacked.images, modes.stacked(images, 20, seed=3).images)
-    assert not torch.equal(stacked.images, modes.stacked(images, 20, seed=4).images)
+    assert torch.equal(stacked.images, modes.stacked(images, 3, 20, seed=3).images)
+    assert not torch.equal(stacked.images, modes.stacked(images, 3, 20, seed=4).images)
 
 
 def test_each_channel_is_classified_by_itself():

@@ -45,6 +45,15 @@ def test_distance_of_shifted_and_scaled_features_is_known():
     assert metrics.frechet_distance(one, wider) == pytest.approx(4 * float(one.covariance.trace()))
 
 
+@pytest.mark.parametrize("count", [20, 40, 100])
+def test_fewer_vectors_than_features_cost_no_digits(count):
+    """A root of eigenvalues that should be zero would leave six of them, or not a number."""
+    features = gaussian_features(5, count=count, size=64)
+    one, other = metrics.statistics(features), metrics.statistics(1.1 * features)
+    exact = 0.1**2 * float(one.mean.square().sum() + one.covariance.trace())
+    assert metrics.frechet_distance(one, other) == pytest.approx(exact, rel=1e-10)
+
+
 def test_singular_covariances_are_allowed():
     flat = gaussian_features(4)
     flat[:, 0] = 1.0

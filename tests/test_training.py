@@ -71,9 +71,20 @@ def test_both_players_and_the_average_move():
         assert not torch.equal(weights(getattr(before, name)), weights(getattr(after, name)))
 
 
-@pytest.mark.parametrize("loss", ["relativistic", "non-saturating"])
+@pytest.mark.parametrize("loss", list(losses.LOSSES))
 def test_first_step_equals_the_step_written_out_by_hand(loss):
     """Oracle: the losses computed with plain autograd, without freezing."""
+    ours = {
+        "non-saturating": (losses.discriminator_loss, lambda b, a: losses.generator_loss(b)),
+        "saturating": (losses.discriminator_loss, lambda b, a: losses.saturating_loss(b)),
+        "least-squares": (
+            losses.least_squares_discriminator_loss,
+            lambda b, a: losses.least_squares_generator_loss(b),
+        ),
+        "wasserstein": (lambda a, b: b.mean() - a.mean(), lambda b, a: -b.mean()),
+        "hinge": (losses.hinge_loss, lambda b, a: -b.mean()),
+        "relativistic": (losses.relativistic_loss, losses.relativistic_loss),
+    }[loss]
     recipe = replace(SMALL, loss=loss, r1=0.0, average=0.0, decay="none", rate=1e-2)
     state = training.GanState.create(recipe, CPU)
     by_hand = training.GanState.create(recipe, CPU)
@@ -85,18 +96,12 @@ def test_first_step_equals_the_step_written_out_by_hand(loss):
     generator, discriminator = by_hand.generator, by_hand.discriminator
     fake = generator(z)
     a, b = discriminator(real), discriminator(fake.detach())
-    if loss == "relativistic":
-        losses.relativistic_loss(a, b).backward()
-    else:
-        losses.discriminator_loss(a, b).backward()
+    ours[0](a, b).backward()
     by_hand.discriminator_adam.step()
     # The first step of Adam is the sign of the gradient: weights alone would hide a wrong size.
     torch.testing.assert_close(slopes(state.discriminator), slopes(discriminator))
     b = discriminator(fake)  # the real logits a are kept from before the step
-    if loss == "relativistic":
-        losses.relativistic_loss(b, a.detach()).backward()
-    else:
-        losses.generator_loss(b).backward()
+    ours[1](b, a.detach()).backward()
     by_hand.generator_adam.step()
     torch.testing.assert_close(slopes(state.generator), slopes(generator))
     assert torch.allclose(weights(state.discriminator), weights(discriminator), atol=1e-6)
@@ -124,6 +129,49 @@ def test_penalty_changes_the_discriminator_only_at_its_steps():
             training.gan_step(state, real, random.manual_seed(0))
         first, second = (weights(state.discriminator) for state in states)
         assert torch.equal(first, second) is equal
+
+
+@pytest.mark.parametrize("name", ["r2", "slope_one"])
+def test_a_penalty_adds_its_gradient_to_the_discriminators_at_its_steps(name):
+    """Oracle: the penalty's own gradient, from the same generated images and mixture."""
+    real = data.normalise(tiny_images().images[:8])
+    for step in (1, 2):
+        states = [
+            training.GanState.create(
+                replace(SMALL, r1=0.0, r1_every=2, rate=1e-9, **{name: weight}), CPU
+            )
+            for weight in (0.0, 3.0)
+        ]
+        for state in states:
+            state.step = step
+            training.gan_step(state, real, torch.Generator().manual_seed(0))
+        added = slopes(states[1].discriminator) - slopes(states[0].discriminator)
+        if step == 1:
+            assert not added.any()
+            continue
+        random = torch.Generator().manual_seed(0)
+        fresh = training.GanState.create(states[1].recipe, CPU)
+        fake = fresh.generator(torch.randn(8, 5, generator=random)).detach()
+        if name == "r2":
+            fake.requires_grad_()
+            penalty = 1.5 * losses.squared_gradient_norm(fresh.discriminator(fake), fake)
+        else:
+            mix = torch.rand(8, generator=random)
+            penalty = 3 * losses.gradient_penalty(fresh.discriminator, real, fake, mix)
+        (2 * penalty).backward()  # every second step, with twice the weight
+        expected = torch.cat(
+            [
+                torch.zeros_like(one).flatten() if one.grad is None else one.grad.flatten()
+                for one in fresh.discriminator.parameters()
+            ]
+        )
+        torch.testing.assert_close(added, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_clipping_bounds_the_discriminators_weights_and_no_other():
+    after = trained(replace(SMALL, loss="wasserstein", clip=0.02, r1=0.0))
+    assert weights(after.discriminator).abs().max() <= 0.02
+    assert weights(after.generator).abs().max() > 0.02
 
 
 def test_average_is_the_weighted_mean_of_the_weights():
@@ -186,7 +234,16 @@ def test_wrong_images_are_refused():
 
 @pytest.mark.parametrize(
     "change",
-    [{"steps": 0}, {"batch": 1}, {"loss": "hinge"}, {"norm": "layer"}, {"dtype": "float16"}],
+    [
+        {"steps": 0},
+        {"batch": 1},
+        {"loss": "cosine"},
+        {"norm": "layer"},
+        {"dtype": "float16"},
+        {"clip": -0.1},
+        {"r1": -1.0},
+        {"r1_every": 0},
+    ],
 )
 def test_nonsense_recipes_are_refused(change):
     with pytest.raises(ValueError, match="expected"):
