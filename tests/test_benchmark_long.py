@@ -7,7 +7,15 @@ import small_benchmarks
 import torch
 from small_benchmarks import CPU, load, result_of
 
-from benchmarks import architectures, collapse, guidelines, measuring, memory, textbook
+from benchmarks import (
+    architectures,
+    collapse,
+    guidelines,
+    measuring,
+    memory,
+    stabilising,
+    textbook,
+)
 from benchmarks import augmentation as augmented
 from course_lib import data, recipes, training
 
@@ -85,6 +93,38 @@ def test_guidelines_measure_every_rule_and_survive_one_that_diverges(small, monk
     assert set(found["rules"]) == set(guidelines.RULES)
     assert found["rules"][guidelines.PLAIN]["median"] > 0
     assert found["rules"]["Adam with beta1 = 0.9"]["values"] == [None]
+
+
+def test_each_way_to_stabilise_is_trained_with_its_settings_and_may_diverge(small, monkeypatch):
+    trained, train = [], training.train_gan
+
+    def fragile(state, images, **options):
+        trained.append((state, len(images)))
+        if state.recipe.clip:
+            raise FloatingPointError("not finite")
+        return train(state, images, **options)
+
+    monkeypatch.setattr(training, "train_gan", fragile)
+    found = result_of("stabilising", small)
+    assert list(found["rows"]) == list(stabilising.ROWS) and len(trained) == len(stabilising.ROWS)
+    for (state, count), (name, row) in zip(trained, found["rows"].items(), strict=True):
+        settings = row["settings"]
+        assert settings == stabilising.ROWS[name] and settings
+        for field, value in settings.items():
+            if field not in stabilising.EXTRA:
+                assert getattr(state.recipe, field) == value
+        assert count == min(600, settings.get("images", 600))
+        names = [type(one).__name__ for one in state.discriminator.modules()]
+        assert ("Augmented" in names) is settings.get("augment", False)
+        assert ("FeatureDiscriminator" in names) is settings.get("features", False)
+        held = {
+            id(one) for group in state.discriminator_adam.param_groups for one in group["params"]
+        }
+        assert held == {id(one) for one in state.discriminator.parameters()}
+        for number in ("relative_frechet_distance", "distance_of_the_last_weights", "seconds"):
+            (value,) = row[number]["values"]
+            assert (value is None) is bool(settings.get("clip"))
+    assert len({(s.recipe.steps, s.recipe.width, s.recipe.seed) for s, _ in trained}) == 1
 
 
 def test_architectures_are_compared_at_each_budget(small, monkeypatch, capsys):
