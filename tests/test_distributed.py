@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_commands import RESULTS
+from test_commands import LEFT
 from test_training import CPU, tiny_images, weights
 from torch import nn
 
@@ -384,7 +384,7 @@ def test_two_processes_finish_the_command_that_one_began(both, folder):
     code, said, _ = both[0]["resumed"]
     assert code == 0 and "Going on from step 25 of 30" in said and "in 2 processes" in said
     assert both[1]["resumed"] == (0, "", "")
-    assert {path.name for path in (folder / "run").iterdir()} == RESULTS
+    assert {path.name for path in (folder / "run").iterdir()} == LEFT
 
 
 @pytest.mark.parametrize("missing", ["RANK", "MASTER_ADDR"])
@@ -427,7 +427,7 @@ def test_torchrun_trains_from_the_command_line(tmp_path, monkeypatch):
     for line in ("Measuring", "Training on", "Relative Fréchet distance", "Now open"):
         assert done.stdout.count(line) == 1
     assert "Warning" not in done.stderr
-    assert {path.name for path in (tmp_path / "two").iterdir()} == RESULTS
+    assert {path.name for path in (tmp_path / "two").iterdir()} == LEFT
     report = json.loads((tmp_path / "two" / "metrics.json").read_text(encoding="utf-8"))
     assert report["processes"] == 2 and report["images"] == 2 * 16
 
