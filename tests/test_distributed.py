@@ -23,7 +23,7 @@ from test_commands import LEFT
 from test_training import CPU, tiny_images, weights
 from torch import nn
 
-from course_lib import checkpoints, commands, data, distributed, recipes, training
+from course_lib import checkpoints, data, distributed, recipes, results, training
 from course_lib.__main__ import main
 from course_lib.distributed import ALONE, World
 from course_lib.runtime import RuntimeSettingError
@@ -129,7 +129,7 @@ def small_command(patch: pytest.MonkeyPatch | None = None) -> None:
     patch, load = patch or pytest.MonkeyPatch(), data.load_images
     patch.setattr(data, "load_images", lambda name, split, size: load(name, "test", size))
     measured = dict.fromkeys(("relative_frechet_distance", "floor", "gaussian_sampler"), 1.0)
-    patch.setattr(commands, "quality", lambda *arguments: measured)
+    patch.setattr(results, "quality", lambda *arguments: measured)
     patch.setattr(recipes, "CPU", recipes.Budget("fashion-mnist", 60, 16, 32, 4))
     patch.setattr(training, "faster_dtype", lambda recipe, device: "float32")
 
