@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import architectures, augmentation, guidelines, report, summary
+from benchmarks import architectures, augmentation, guidelines, modes, report, summary
 from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
@@ -158,6 +158,18 @@ def test_what_the_lesson_says_of_augmentation_is_what_was_measured():
     assert means["mirror and shift"] < means["shift"]
     assert rows["mirror and shift"]["training_accuracy"]["median"] < 0.95
     assert min(rows, key=lambda policy: rows[policy]["accuracy"]["median"]) == "upside down"
+
+
+def test_what_the_readme_says_of_modes_is_what_was_measured():
+    stored = read("modes")
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    said = re.search(
+        r"Of 1,000 kinds .*? makes (\d+) after ([\d,]+) steps .*? no safeguards (\d+)\.",
+        readme,
+        re.DOTALL,
+    )
+    course, plain = (int(stored[way]["modes"]["median"]) for way in (modes.COURSE, modes.PLAIN))
+    assert list(said.groups()) == [str(course), f"{stored['steps']:,}", str(plain)]
 
 
 def test_what_the_readme_says_of_memory_is_what_was_measured():
