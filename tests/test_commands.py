@@ -99,6 +99,20 @@ def test_minutes_choose_the_steps(tmp_path):
     assert report["recipe"]["steps"] >= 1 and report["seconds"] < 60
 
 
+def test_compile_trains_with_both_networks_compiled(tmp_path, monkeypatch):
+    compiled = []
+
+    def translate(network, backend):
+        compiled.append(type(network).__name__)
+        return network
+
+    monkeypatch.setattr(torch, "compile", translate)
+    assert train(tmp_path / "run", "--steps", "2", "--compile") == 0
+    assert compiled == ["Generator", "Discriminator"]
+    assert train(tmp_path / "plain", "--steps", "2") == 0
+    assert len(compiled) == 2
+
+
 def test_sample_and_evaluate_use_the_trained_generator(tmp_path, capsys):
     assert train(tmp_path, "--steps", "4") == 0
     run, npy, picture = ["--run", str(tmp_path)], tmp_path / "a" / "x.npy", tmp_path / "grid.png"
