@@ -159,10 +159,9 @@ def distances(short: Nested, longer: Nested | None) -> plotting.Picture:
         )
         axes.annotate(
             f"goal: {short['goal']}",
-            (1, short["goal"]),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
-            ha="right",
+            # Above the gap between the short plan and the longer ones, where no line crosses it.
+            (1.35 * first.seconds[-1], short["goal"]),
+            xytext=(0, 3),
             textcoords="offset points",
             fontsize=8.5,
             color=GREY,
@@ -181,13 +180,16 @@ def distances(short: Nested, longer: Nested | None) -> plotting.Picture:
         axes.set_xlabel("seconds of training")
         axes.set_ylabel("relative Fréchet distance (lower is better)")
 
-    seeds = len(lines[plan].distances[-1]["values"])
+    counts = sorted({len(one["values"]) for line in lines.values() for one in line.distances})
+    seeds = f"{counts[-1]} seed{'s' if counts[-1] > 1 else ''}"
+    if len(counts) > 1:
+        seeds = f"{counts[0]} to {seeds}"
     numbers = "; ".join(f"{name}: {line.described()}" for name, line in lines.items())
     return plotting.panels(
         [("The distance from real images, by time", draw)],
         alt=f"Lines of the relative Fréchet distance by seconds of training. {numbers}.",
         height=3.8,
-        note=f"Full points: a training's end. Bands: least to largest of {seeds} seeds. "
+        note=f"Full points: a training's end. Bands: least to largest of {seeds}. "
         + machine(short),
     )
 

@@ -12,6 +12,7 @@ from benchmarks import __main__ as benchmarks
 from benchmarks import (
     arithmetic,
     collapse,
+    equal_quality,
     gan_losses,
     guidelines,
     measuring,
@@ -59,6 +60,7 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(collapse, "EPOCH", 80)
     monkeypatch.setattr(collapse, "FACTORS", (1.0, 2.0))
     monkeypatch.setattr(collapse, "MEASUREMENTS", 3)
+    monkeypatch.setattr(equal_quality, "STEPS", 3)
     monkeypatch.setattr(gan_losses, "STEPS", 2)
     monkeypatch.setattr(guidelines, "STEPS", 2)
     monkeypatch.setattr(guidelines, "RULES", (guidelines.PLAIN, "Adam with beta1 = 0.9"))

@@ -10,6 +10,7 @@ from small_benchmarks import CPU, load, result_of
 from benchmarks import (
     architectures,
     collapse,
+    equal_quality,
     gan_losses,
     guidelines,
     measuring,
@@ -78,6 +79,33 @@ def test_images_that_are_not_finite_count_as_diverged(small):
     distance = measuring.distance_on(CPU)
     with pytest.raises(FloatingPointError, match="not finite"):
         distance(lambda z: torch.full((len(z), 1, 32, 32), math.nan), 4)
+
+
+def test_equal_quality_gives_each_way_the_same_start_and_the_same_steps(small, monkeypatch):
+    steps, train, begun, taken, ours = textbook.steps, training.train_gan, [], [], []
+
+    def counted(generator, discriminator, *rest):
+        begun.append([one.clone() for one in generator.parameters()])
+        for seen in steps(generator, discriminator, *rest):
+            taken.append(seen)
+            yield seen
+
+    def noted(state, *rest, **options):
+        begun.append([one.detach().clone() for one in state.generator.parameters()])
+        ours.append(state.recipe)
+        return train(state, *rest, **options)
+
+    monkeypatch.setattr(textbook, "steps", counted)
+    monkeypatch.setattr(training, "train_gan", noted)
+    found = result_of("equal_quality", small)
+    for other in begun[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(begun[0], other, strict=True))
+    assert taken == [128] * 3 and [one.steps * one.batch for one in ours] == [3 * 128] * 2
+    distances = found["relative_frechet_distance"]
+    for name, ratio in found["over_the_textbook_loop"].items():
+        (value,), (loop,) = distances[name]["values"], distances[equal_quality.LOOP]["values"]
+        assert ratio["median"] == pytest.approx(value / loop, rel=1e-3)
+    assert len(begun) == 3
 
 
 def test_guidelines_measure_every_rule_and_survive_one_that_diverges(small, monkeypatch):

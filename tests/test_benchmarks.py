@@ -100,6 +100,17 @@ def test_the_readme_states_what_the_benchmark_measured():
     seconds, rate = stored["seconds"], stored["course"]["images_per_second"]
     assert f"{seconds['least']:.0f} to {seconds['largest']:.0f} seconds" in readme
     assert f"{rate['median']:.0f} images a" in readme
+    longer = read("ten_minutes")["10 minutes"]
+    (ours,), (theirs,), (seconds,) = (
+        found["values"]
+        for found in (
+            longer["course"]["relative_frechet_distance"],
+            longer["textbook_loop"]["relative_frechet_distance"],
+            longer["seconds"],
+        )
+    )
+    assert f"ten minutes, one seed | {ours:.3f} after {seconds:.0f} seconds |" in readme
+    assert f"textbook loop after {seconds:.0f} seconds, one seed | {theirs:.3f} |" in readme
 
 
 def lead(stored: dict, family: str, budget: str) -> tuple[float, float]:
