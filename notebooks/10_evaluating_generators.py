@@ -542,9 +542,9 @@ generated = {
 by_stage = {step: relative(found[:MANY]) for step, found in generated.items()}
 plotting.curves(
     list(by_stage),
-    {"relative Fréchet distance": list(by_stage.values())},
+    {"generator": list(by_stage.values())},
     xlabel="training step",
-    ylabel="of 2,000 images each",
+    ylabel="relative Fréchet distance",
     ylim=(0, None),
     levels={"floor": floor},
     height=2.4,
@@ -552,7 +552,7 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 10.6.** The distance at the three stages. The floor is so low that it lies on the axis.
+# **Figure 10.6.** The distance of 2,000 images at each of the three stages. The floor is so low that it lies on the axis.
 
 # %% tags=["verify"]
 order = list(by_stage.values())
