@@ -1,6 +1,7 @@
 """What the README and the lessons say of the benchmarks is what was measured and stored."""
 
 import json
+import math
 import re
 import statistics
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import architectures, augmentation, guidelines, modes, report, summary
+from benchmarks import architectures, augmentation, gan_losses, guidelines, modes, report, summary
 from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
@@ -217,3 +218,41 @@ def test_what_the_readme_says_of_speed_is_what_was_measured():
         f"{goal['goal']:g}",
         *(f"{seconds[one]:.0f}" for one in ("median", "least", "largest")),
     ]
+
+
+def test_what_lesson_08_says_of_the_losses_is_what_was_measured():
+    rows = read("gan_losses")["rows"]
+    assert {name: row["settings"] for name, row in rows.items()} == gan_losses.ROWS
+    distances = {name: row["relative_frechet_distance"]["values"] for name, row in rows.items()}
+    reference = distances["non-saturating"]
+
+    def under_each_seed(worse: list[float], better: list[float]) -> bool:
+        return all(one > other for one, other in zip(worse, better, strict=True))
+
+    clipped = distances.pop("Wasserstein, clipped weights")
+    assert all(under_each_seed(clipped, other) for other in distances.values())
+    factors = [one / other for one, other in zip(clipped, reference, strict=True)]
+    assert round(min(factors)) == 2 and round(max(factors)) == 3
+    for name in ("least squares", "Wasserstein, gradient penalty", "saturating"):
+        assert under_each_seed(distances[name], reference), name
+    alike = [name for name in distances if name.startswith(("hinge", "relat"))]
+    assert len(alike) == 5
+    for name in alike:
+        low, high = factor_between(distances[name], reference)
+        assert low < 1 < high, name
+    medians = [statistics.median(distances[name]) for name in (*alike, "non-saturating")]
+    assert max(medians) - min(medians) < max(reference) - min(reference)
+    low, high = factor_between(distances["least squares"], reference)
+    assert low < 1 < high
+    low, high = factor_between(distances["non-saturating, R1"], reference)
+    assert low > 1 and (low * high) ** 0.5 < 1.05
+    seconds = {name: row["seconds"]["median"] for name, row in rows.items()}
+    assert max(seconds, key=seconds.get) == "Wasserstein, gradient penalty"
+
+
+def factor_between(values: list[float], reference: list[float]) -> tuple[float, float]:
+    """The 95 % interval of one distance over another, seed by seed, three seeds."""
+    logs = [math.log(one / other) for one, other in zip(values, reference, strict=True)]
+    assert len(logs) == 3
+    half = 4.303 * statistics.stdev(logs) / 3**0.5
+    return math.exp(statistics.mean(logs) - half), math.exp(statistics.mean(logs) + half)
