@@ -211,17 +211,19 @@ def train_conditional(
         )
     if state.meeting != "information" and int(images.labels.max()) >= state.kinds:
         raise ValueError(f"expected labels below {state.kinds}, got {int(images.labels.max())}")
-    images = images.to(device)
+    images = images.near(device)
     sampler = EpochSampler(len(images), recipe.batch, recipe.seed)
     random = torch.Generator(device)
     sums: dict[str, Tensor] = {}
     last_step, start = state.step, time.perf_counter()
-    state.generator.train()
+    _training_mode(state)
     while state.step < recipe.steps:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
-        chosen = sampler.indices(state.step).to(device)
-        real = images.batch(chosen).contiguous(memory_format=torch.channels_last)  # (B, C, H, W)
-        measured = conditional_step(state, real, images.labels[chosen], random)
+        chosen = sampler.indices(state.step)
+        real = images.batch(chosen, device)
+        real = real.contiguous(memory_format=torch.channels_last)  # (B, C, H, W)
+        labels = images.labels[chosen.to(images.labels.device)].to(device)  # (B,)
+        measured = conditional_step(state, real, labels, random)
         sums = {name: sums.get(name, 0) + value for name, value in measured.items()}
         state.step += 1
         if state.step % every == 0 or state.step == recipe.steps:
@@ -237,8 +239,14 @@ def train_conditional(
                     f"the losses are no longer finite at step {state.step}: {means}"
                 )
             yield record
-            state.generator.train()
+            _training_mode(state)
             sums, last_step, start = {}, state.step, time.perf_counter()
+
+
+def _training_mode(state: ConditionalState) -> None:
+    """Undo `eval()`: whoever drew samples between two records may have left a network in it."""
+    state.generator.train()
+    state.discriminator.train()
 
 
 def conditional_step(
