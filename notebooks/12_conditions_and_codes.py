@@ -78,23 +78,23 @@ plotting.image_grid(
 # ## 12.2 The game with a condition
 #
 # A real example is now a pair: an image $x$ and its class $y$, one of $K$. Write $p(x, y) = p(y)\, p(x \mid y)$ for
-# its distribution. The generator gets a class as well as the noise $z$, and answers with an image $G(z, y)$. We draw the
-# class, with probabilities $q(y)$; write $q(x \mid y)$ for the distribution of its images, and
-# $q(x, y) = q(y)\, q(x \mid y)$. The discriminator gets a *pair* and says whether it is real. It can catch two faults: an image that is not real, and a real-looking image that does not
-# fit the class.
+# its distribution. The generator gets a class as well as the noise $z$, and answers with an image $G(z, y)$. We draw
+# the class, with probabilities $q(y)$; write $q(x \mid y)$ for the distribution of its images, and
+# $q(x, y) = q(y)\, q(x \mid y)$. The discriminator gets a *pair* and says whether it is real. It can catch two
+# faults: an image that is not real, and a real-looking image that does not fit the class.
 #
 # Lesson 07 derived the best discriminator of the logarithmic loss. Its logit is the logarithm of the ratio of the two
 # densities at the place where it is asked. Now the place is a pair:
 #
 # $$ a^*(x, y) = \log \frac{p(x, y)}{q(x, y)} = \log \frac{p(x \mid y)}{q(x \mid y)} + \log \frac{p(y)}{q(y)}. \tag{12.1} $$
 #
-# The last term is zero if we ask for the classes as often as they occur in the data. Then the logit compares the images
-# *within* each class, and it is zero everywhere only if $q(x \mid y) = p(x \mid y)$ for each class.
+# The last term is zero if we ask for the classes as often as they occur in the data. Then the logit compares the
+# images *within* each class, and it is zero everywhere only if $q(x \mid y) = p(x \mid y)$ for each class.
 #
 # The *relativistic* loss of lesson 09 sees only the difference between the logits of a real and a generated image. If
 # both are of one class, its best logit is (12.1) too, up to a number for each class. (Of two images of class $y$, the
-# first is the real one with probability $\sigma(a^* - a'^*)$, by Bayes, where $a^*$ and $a'^*$ are their logits (12.1).)
-# The training below therefore generates, for each real image, one of the same class.
+# first is the real one with probability $\sigma(a^* - a'^*)$, by Bayes, where $a^*$ and $a'^*$ are their logits
+# (12.1).) The training below therefore generates, for each real image, one of the same class.
 
 # %% tags=["verify"]
 P = torch.rand(3, 5, generator=random).double() + 0.1  # 3 classes, 5 images
@@ -111,10 +111,10 @@ verify.equation("12.1", best, torch.log((P / P_y) / (Q / Q_y)) + torch.log(P_y /
 #
 # The oldest answer (Mirza and Osindero, 2014) is to append the class to the input. For the generator, each class gets
 # an **embedding** $e_y$, a vector of $E$ learned numbers, which is put behind the $Z$ latent numbers. For the
-# discriminator, the class becomes $K$ further channels of the image: channel $y$ is 1 everywhere, the others are 0. What does the first layer make of it? It
-# is linear, so its weights split into those of the old input and those of the new one. With $W_z$ and $W_e$ the two parts of
-# the generator's first weights, $k * x$ for the convolution of the image and $k^{(y)}_{ij}$ for the kernel that
-# looks at map $y$,
+# discriminator, the class becomes $K$ further channels of the image: channel $y$ is 1 everywhere, the others are 0.
+# What does the first layer make of it? It is linear, so its weights split into those of the old input and those of
+# the new one. With $W_z$ and $W_e$ the two parts of the generator's first weights, $k * x$ for the convolution of the
+# image and $k^{(y)}_{ij}$ for the kernel that looks at map $y$,
 #
 # $$ W \begin{pmatrix} z \\ e_y \end{pmatrix} = W_z z + W_e e_y, \qquad k * \begin{pmatrix} x \\ m_y \end{pmatrix} = k^{(x)} * x + \sum_{ij} k^{(y)}_{ij}, \tag{12.2} $$
 #
@@ -142,7 +142,8 @@ verify.equation(
 )
 
 # %% [markdown]
-# In code, around the two networks of lesson 09. Sizes: B images, Z latent numbers, E numbers of an embedding, K classes.
+# In code, around the two networks of lesson 09. Sizes: B images, Z latent numbers, E numbers of an embedding, K
+# classes.
 
 
 # %% tags=["keep"]
@@ -181,28 +182,30 @@ class ConcatenatingDiscriminator(nn.Module):
 # ### Projection
 #
 # Can we do better than to hope that the layers make something of ten biases? Miyato and Koyama (2018) asked what form
-# the best logit *has*, and built a discriminator of that form. Split the pair the other way round, $p(x, y) = p(x)\, p(y \mid x)$:
+# the best logit *has*, and built a discriminator of that form. Split the pair the other way round,
+# $p(x, y) = p(x)\, p(y \mid x)$:
 #
 # $$ a^*(x, y) = \log \frac{p(y \mid x)}{q(y \mid x)} + \log \frac{p(x)}{q(x)}. \tag{12.3} $$
 #
-# The second term asks whether the image is real, and does not look at the class. The first asks whether the class fits
-# the image. And for that there is a model which every classifier uses. Its last layer computes a feature vector
+# The second term asks whether the image is real, and does not look at the class. The first asks whether the class
+# fits the image. And for that there is a model which every classifier uses. Its last layer computes a feature vector
 # $\phi(x)$ and a linear logit for each class, followed by a softmax:
 #
 # $$ \log p(y \mid x) = v_y^p \cdot \phi(x) - \log Z^p(x), \qquad Z^p(x) = \sum_{c} e^{\,v_c^p \cdot \phi(x)}. \tag{12.4} $$
 #
-# Suppose that it holds, with the same features, for $q(y \mid x)$ as well, with other vectors $v_y^q$. Put both into (12.3). The
-# parts that contain $y$ are linear in $\phi$. All others depend on $x$ alone; call their sum $\psi(x)$:
+# Suppose that it holds, with the same features, for $q(y \mid x)$ as well, with other vectors $v_y^q$. Put both into
+# (12.3). The parts that contain $y$ are linear in $\phi$. All others depend on $x$ alone; call their sum $\psi(x)$:
 #
 # $$ a^*(x, y) = v_y \cdot \phi(x) + \psi(x), \qquad v_y = v_y^p - v_y^q, \quad \psi(x) = \log \frac{p(x)}{q(x)} - \log \frac{Z^p(x)}{Z^q(x)}. \tag{12.5} $$
 #
-# This is the **projection discriminator**: one network that computes $\phi$, one ordinary last layer for $\psi$, and a
-# vector for each class, whose inner product with $\phi$ is added. Mind what is derived and what is assumed. (12.3) is
-# exact. (12.4) is a model of the classes; where it fails, the form is a choice.
+# This is the **projection discriminator**: one network that computes $\phi$, one ordinary last layer for $\psi$, and
+# a vector for each class, whose inner product with $\phi$ is added. Mind what is derived and what is assumed. (12.3)
+# is exact. (12.4) is a model of the classes; where it fails, the form is a choice.
 #
 # An example where everything is known. In each class, real points are Gaussian with mean $\mu_y$ and variance 1 in
-# each of $d$ dimensions, generated ones with mean $\nu_y$ and variance $s^2$. All classes are equally frequent on both sides. Then
-# (12.4) is exact with $\phi(x) = (x, 1)$, $v_y^p = (\mu_y, -|\mu_y|^2 / 2)$ and $v_y^q = (\nu_y, -|\nu_y|^2/2) / s^2$, and what is left is
+# each of $d$ dimensions, generated ones with mean $\nu_y$ and variance $s^2$. All classes are equally frequent on
+# both sides. Then (12.4) is exact with $\phi(x) = (x, 1)$, $v_y^p = (\mu_y, -|\mu_y|^2 / 2)$ and
+# $v_y^q = (\nu_y, -|\nu_y|^2/2) / s^2$, and what is left is
 #
 # $$ \psi(x) = -\tfrac{1}{2} \Bigl(1 - \frac{1}{s^2}\Bigr) |x|^2 + d \log s. \tag{12.6} $$
 #
@@ -265,8 +268,8 @@ class ProjectionDiscriminator(nn.Module):
 
 
 # %% [markdown]
-# The vectors $v_y$ are zero at first, so the network begins as a discriminator that ignores the class. The gradient of
-# the logit with respect to $v_y$ is $\phi(x)$, which is not zero, so they do not stay so.
+# The vectors $v_y$ are zero at first, so the network begins as a discriminator that ignores the class. The gradient
+# of the logit with respect to $v_y$ is $\phi(x)$, which is not zero, so they do not stay so.
 #
 # The step of both players is that of lesson 09, with the labels handed to both.
 
@@ -304,9 +307,10 @@ def train_step(
 # ## 12.4 Asking for a class
 #
 # Both discriminators are trained with the course's recipe for equally many steps. How do we see whether a request is
-# met? The classifier of lesson 04 looks at 100 images of each class that was asked for. The table of what was asked for (rows)
-# against what it sees (columns) has the **recall** of a class on its diagonal: the share of requests for it that
-# are met, as far as the classifier can judge. It makes mistakes with real images too, so they have a colour of their own in the figure.
+# met? The classifier of lesson 04 looks at 100 images of each class that was asked for. The table of what was asked
+# for (rows) against what it sees (columns) has the **recall** of a class on its diagonal: the share of requests for
+# it that are met, as far as the classifier can judge. It makes mistakes with real images too, so they have a colour
+# of their own in the figure.
 #
 # **Predict before you run.** Which class will be the hardest to ask for? Which way of telling the class wins?
 
@@ -436,15 +440,15 @@ verify.claim(
 # Compare a column of Figure 12.3 from top to bottom. The latent vector is the same, the class is not. What the vector
 # fixes and what the class fixes was nowhere prescribed.
 #
-# One training of each is not enough to say which discriminator is better. What can be said is what each has to learn. With
-# concatenation the body of the network has to treat the same image differently for different classes, from the
+# One training of each is not enough to say which discriminator is better. What can be said is what each has to learn.
+# With concatenation the body of the network has to treat the same image differently for different classes, from the
 # first layer on. With projection it computes one set of features for all classes.
 #
 # ## 12.5 What goes wrong: labels out of step
 #
-# Here is a fault that no error message reports. Somewhere on the way the images were shuffled and the labels were not.
-# Each batch is a batch of real images with real labels, but of others. **Predict before you run.** The losses, the
-# networks and the steps are the same. What will the generator draw when it is asked for a boot?
+# Here is a fault that no error message reports. Somewhere on the way the images were shuffled and the labels were
+# not. Each batch is a batch of real images with real labels, but of others. **Predict before you run.** The losses,
+# the networks and the steps are the same. What will the generator draw when it is asked for a boot?
 
 # %%
 shuffled = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
@@ -488,33 +492,36 @@ verify.claim(
 # %% [markdown]
 # Equation (12.1) says what happened. If label and image are independent in the data, $p(x \mid y) = p(x)$ for every
 # class, and the best generator is one that ignores the request. It does what it was shown. The images are as good as
-# before, and the Fréchet distance of lesson 10, which compares all generated images with all real ones, has nothing to
-# object: **no measure that ignores the label can see that the label is ignored.** The repair is to shuffle pairs, not
-# images. The test is a table of requests, and it belongs to every conditional training.
+# before, and the Fréchet distance of lesson 10, which compares all generated images with all real ones, has nothing
+# to object: **no measure that ignores the label can see that the label is ignored.** The repair is to shuffle pairs,
+# not images. The test is a table of requests, and it belongs to every conditional training.
 #
 # ## 12.6 An auxiliary classifier, and what it does to the images
 #
 # There is a third way to use labels. The discriminator is not told the class. It gets a second output, a classifier
 # $C(y \mid x)$, and has to guess it. Real images and generated ones teach the classifier; the generator is rewarded
-# if its image is recognised as the class that was asked for. This is AC-GAN (Odena et al., 2017). It sounds
-# harmless. What does the reward ask for?
+# if its image is recognised as the class that was asked for. This is AC-GAN (Odena et al., 2017). It sounds harmless.
+# What does the reward ask for?
 #
-# What we want is $q(x, y) = p(x, y)$. The Kullback-Leibler divergence of two joint distributions splits like (12.3), by the chain rule:
+# What we want is $q(x, y) = p(x, y)$. The Kullback-Leibler divergence of two joint distributions splits like (12.3),
+# by the chain rule:
 #
 # $$ \mathrm{KL}\bigl(q(x, y) \,\|\, p(x, y)\bigr) = \mathrm{KL}\bigl(q(x) \,\|\, p(x)\bigr) + \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, p(y \mid x)\bigr). \tag{12.7} $$
 #
-# The first term, or another divergence of the images alone, is the business of a GAN without classes. So the classifier's part should be the second, with $C$
-# in the place of $p(y \mid x)$. What the generator of AC-GAN minimises instead is the classifier's loss, and that is
+# The first term, or another divergence of the images alone, is the business of a GAN without classes. So the
+# classifier's part should be the second, with $C$ in the place of $p(y \mid x)$. What the generator of AC-GAN
+# minimises instead is the classifier's loss, and that is
 #
 # $$ \mathbb{E}_{q(x, y)} \bigl[ -\log C(y \mid x) \bigr] = \underbrace{H_q(y \mid x)}_{\text{too much}} + \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, C(y \mid x)\bigr), \tag{12.8} $$
 #
-# where $H_q(y \mid x) = -\mathbb{E}_{q(x,y)} \log q(y \mid x)$ is the **conditional entropy** of the generator's classes: how
-# uncertain the class of a generated image is. (Write $\log C$ as $\log q(y|x)$ minus the logarithm of their ratio.) It
-# should not be there. Even for a perfect generator and a perfect classifier it is not zero if classes overlap: a
-# shirt and a pullover can look alike. The generator can lower it by drawing only what is easy to recognise.
+# where $H_q(y \mid x) = -\mathbb{E}_{q(x,y)} \log q(y \mid x)$ is the **conditional entropy** of the generator's
+# classes: how uncertain the class of a generated image is. (Write $\log C$ as $\log q(y|x)$ minus the logarithm of
+# their ratio.) It should not be there. Even for a perfect generator and a perfect classifier it is not zero if
+# classes overlap: a shirt and a pullover can look alike. The generator can lower it by drawing only what is easy to
+# recognise.
 #
-# Gong et al. (2019) give the missing term back. A *twin* classifier $C'(y \mid x)$ is trained on generated images alone,
-# so its best answer is $q(y \mid x)$, and the generator is rewarded for *fooling* it:
+# Gong et al. (2019) give the missing term back. A *twin* classifier $C'(y \mid x)$ is trained on generated images
+# alone, so its best answer is $q(y \mid x)$, and the generator is rewarded for *fooling* it:
 #
 # $$ \mathbb{E}_{q(x, y)} \bigl[ -\log C(y \mid x) + \log C'(y \mid x) \bigr] = \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, C(y \mid x)\bigr) \quad \text{if } C' = q(y \mid x). \tag{12.9} $$
 
@@ -541,12 +548,12 @@ verify.equation("12.9", (Q * (torch.log(Q / Q_x) - torch.log(C))).sum(), fits)
 # ### A case where everything can be computed
 #
 # Two classes of numbers, equally frequent: $N(1, 1)$ and $N(-1, 1)$. They overlap: whoever knows both densities and
-# guesses the class from the sign is right for 84 per cent. The generator draws $N(m, s^2)$ and $N(-m, s^2)$; the truth is $m = s = 1$. Its objective is
-# that of a GAN at its best discriminator, twice the Jensen-Shannon divergence of all generated numbers from all real ones (lesson 07), plus the class term
-# (12.8) with the best classifier of the real data, $C(+ \mid x) = \sigma(2x)$, where $+$ is the first class, or its
-# twin form (12.9). All are integrals over a line, so we can evaluate them on a grid of $m$ and
-# $s$, and look for the least value. No training, no noise. **Predict before you run.** Where will the auxiliary
-# classifier move the two classes? What about their width?
+# guesses the class from the sign is right for 84 per cent. The generator draws $N(m, s^2)$ and $N(-m, s^2)$; the
+# truth is $m = s = 1$. Its objective is that of a GAN at its best discriminator, twice the Jensen-Shannon divergence
+# of all generated numbers from all real ones (lesson 07), plus the class term (12.8) with the best classifier of the
+# real data, $C(+ \mid x) = \sigma(2x)$, where $+$ is the first class, or its twin form (12.9). All are integrals over
+# a line, so we can evaluate them on a grid of $m$ and $s$, and look for the least value. No training, no noise.
+# **Predict before you run.** Where will the auxiliary classifier move the two classes? What about their width?
 
 # %%
 line = torch.linspace(-9, 9, 1201, dtype=torch.float64)  # x
@@ -638,18 +645,18 @@ verify.claim(
 )
 
 # %% [markdown]
-# The reason can be read off (12.8) without a computer. At the truth the divergences are zero and flat: a small step changes them
-# only to second order. The class term is not flat there. It falls when a class moves away from the other and when it gets narrower. So
-# the truth *cannot* be the optimum, however small the weight of the class term is. (There, a classifier that is taught
-# on real and on generated numbers is the same one, so it makes no difference.)
+# The reason can be read off (12.8) without a computer. At the truth the divergences are zero and flat: a small step
+# changes them only to second order. The class term is not flat there. It falls when a class moves away from the other
+# and when it gets narrower. So the truth *cannot* be the optimum, however small the weight of the class term is.
+# (There, a classifier that is taught on real and on generated numbers is the same one, so it makes no difference.)
 #
-# And note the symptom: **the generated classes are recognised better than real ones.** A class accuracy above that of real images is no
-# triumph. It is what missing difficult images look like.
+# And note the symptom: **the generated classes are recognised better than real ones.** A class accuracy above that of
+# real images is no triumph. It is what missing difficult images look like.
 #
-# Does it happen to images? Shirts, T-shirts, pullovers and coats are the classes of Fashion-MNIST that overlap. We train an
-# AC-GAN with the same steps, and look at these four: how often the request is confirmed, and how much the images of one
-# request vary. The **variety** of a class is the trace of the covariance of the classifier's 128 features, divided by
-# that of the real test images of the class.
+# Does it happen to images? Shirts, T-shirts, pullovers and coats are the classes of Fashion-MNIST that overlap. We
+# train an AC-GAN with the same steps, and look at these four: how often the request is confirmed, and how much the
+# images of one request vary. The **variety** of a class is the trace of the covariance of the classifier's 128
+# features, divided by that of the real test images of the class.
 
 # %%
 auxiliary = conditional.ConditionalState.create("auxiliary", recipe, device)
@@ -728,23 +735,25 @@ verify.claim(
 # Now take the labels away. The generator gets, beside its noise, a **code** $c$: here a number from 0 to 9, drawn
 # uniformly, and two dials, drawn uniformly from $-1$ to $1$. Nobody says what they mean. Left alone, the generator
 # may as well ignore them; the discriminator never asks. What has to be demanded is that the code *shows*: from the
-# image one should be able to tell it. The quantity for that is the **mutual information** of code and image, by how much
-# the image lowers the uncertainty of the code:
+# image one should be able to tell it. The quantity for that is the **mutual information** of code and image, by how
+# much the image lowers the uncertainty of the code:
 #
 # $$ I(c; x) = \sum_{c, x} P(c, x) \log \frac{P(c, x)}{P(c)\, P(x)} = H(c) - H(c \mid x), \qquad H(c \mid x) = -\mathbb{E}_{P(c, x)} \log P(c \mid x). \tag{12.10} $$
 #
-# It is 0 if the code is ignored, and $H(c) = \log 10$ at most, if the image always tells the number. But $P(c \mid x)$, the
-# probabilities of the codes that could have led to an image, is not known: it would take the generator run backwards.
+# It is 0 if the code is ignored, and $H(c) = \log 10$ at most, if the image always tells the number. But
+# $P(c \mid x)$, the probabilities of the codes that could have led to an image, is not known: it would take the
+# generator run backwards.
 #
-# Chen et al. (2016) put a network $Q(c \mid x)$ in its place, the **recogniser**. What is lost? Write the logarithm in $H(c \mid x)$ as
-# $\log Q + \log (P / Q)$. The expectation of the second part, over the codes that belong to an image, is a divergence:
+# Chen et al. (2016) put a network $Q(c \mid x)$ in its place, the **recogniser**. What is lost? Write the logarithm
+# in $H(c \mid x)$ as $\log Q + \log (P / Q)$. The expectation of the second part, over the codes that belong to an
+# image, is a divergence:
 #
 # $$ I(c; x) = H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x) + \mathbb{E}_{P(x)}\, \mathrm{KL}\bigl(P(c \mid x) \,\|\, Q(c \mid x)\bigr) \;\ge\; H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x). \tag{12.11} $$
 #
-# A divergence is never negative, so whatever $Q$ is, the right side is a **lower bound**, and the gap is how wrong the
-# recogniser is. Improving $Q$ closes the gap. Improving $G$ with $Q$ fixed raises the bound. And the
-# expectation is easy to sample: draw a code *first*, make an image with it, and ask $Q$ for that very code. The
-# bound is a classifier's loss, in which the generator chooses both the images and what their labels mean.
+# A divergence is never negative, so whatever $Q$ is, the right side is a **lower bound**, and the gap is how wrong
+# the recogniser is. Improving $Q$ closes the gap. Improving $G$ with $Q$ fixed raises the bound. And the expectation
+# is easy to sample: draw a code *first*, make an image with it, and ask $Q$ for that very code. The bound is a
+# classifier's loss, in which the generator chooses both the images and what their labels mean.
 #
 # Check it where everything can be counted: 4 codes, 6 images, any recogniser.
 
@@ -770,13 +779,14 @@ def information_bound(kind_logits: Tensor, kinds: Tensor) -> float:
 
 
 # %% [markdown]
-# > **Correction.** One of the articles that this course grew from cites InfoGAN as "Noroozi, 2017". It is by X. Chen, Y. Duan,
-# > R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, and of 2016.
+# > **Correction.** One of the articles that this course grew from cites InfoGAN as "Noroozi, 2017". It is by X. Chen,
+# > Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, and of 2016.
 #
-# For the dials $Q$ is a Gaussian with a mean that the network computes and a fixed standard deviation of 0.5, so $-\log Q$ is a
-# squared error and a constant. The recogniser is the discriminator's body with one more last layer, as in AC-GAN, but
-# it is taught on generated images alone: real ones come without a code. The library keeps the step of both in one function,
-# `conditional.conditional_step`; `weight` multiplies the recogniser's loss and `push` the generator's.
+# For the dials $Q$ is a Gaussian with a mean that the network computes and a fixed standard deviation of 0.5, so
+# $-\log Q$ is a squared error and a constant. The recogniser is the discriminator's body with one more last layer, as
+# in AC-GAN, but it is taught on generated images alone: real ones come without a code. The library keeps the step of
+# both in one function, `conditional.conditional_step`; `weight` multiplies the recogniser's loss and `push` the
+# generator's.
 #
 # The four ways of this lesson, by the name that the library gives them:
 #
@@ -789,8 +799,8 @@ def information_bound(kind_logits: Tensor, kinds: Tensor) -> float:
 #
 # ## 12.8 The codes that it finds
 #
-# **Predict before you run.** There are ten garments and ten values of the code. Will each code become a garment? And: if the recogniser is
-# trained as before, but the generator is not rewarded (`push` 0), will the code be ignored?
+# **Predict before you run.** There are ten garments and ten values of the code. Will each code become a garment? And:
+# if the recogniser is trained as before, but the generator is not rewarded (`push` 0), will the code be ignored?
 
 # %% tags=["nbval-ignore-output"]
 # UNMEASURED: steps and batch are a first guess for at most 45 seconds.
@@ -832,7 +842,8 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 12.7.** The bound (12.11) on the information between image and the number among the codes. No bound can lie above $\log 10$.
+# **Figure 12.7.** The bound (12.11) on the information between image and the number among the codes. No bound can lie
+# above $\log 10$.
 
 # %%
 infogan = finders["rewarded"]
@@ -845,14 +856,15 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 12.8.** One row for each value of the code, one latent vector for each column, both dials at 0. No label was used.
+# **Figure 12.8.** One row for each value of the code, one latent vector for each column, both dials at 0. No label
+# was used.
 #
 # How well do the codes agree with the labels that were never shown? Let the recogniser give each *real* test image a
 # code, and count codes against labels. The numbers of the codes mean nothing, so we may choose which code is called
 # which garment: the **best matching** gives each code a class of its own such that most images agree. With ten codes
-# there are $10! = 3{,}628{,}800$ matchings, and still it is quick: the best use of a *set* of classes by the first codes does
-# not depend on how the rest is matched, and there are only $2^{10}$ sets. A second measure needs no matching. It is the
-# mutual information of the two labellings $A$ and $B$, divided by the mean of their entropies:
+# there are $10! = 3{,}628{,}800$ matchings, and still it is quick: the best use of a *set* of classes by the first
+# codes does not depend on how the rest is matched, and there are only $2^{10}$ sets. A second measure needs no
+# matching. It is the mutual information of the two labellings $A$ and $B$, divided by the mean of their entropies:
 #
 # $$ \mathrm{NMI}(A, B) = \frac{2\, I(A; B)}{H(A) + H(B)}. \tag{12.12} $$
 #
@@ -929,13 +941,14 @@ verify.claim(
 
 # %% [markdown]
 # Be careful with what this says. A low bound does not prove that there is little information: the gap may be large,
-# because the recogniser is poor. And without the reward the code is not ignored from the beginning. Its embedding goes through random
-# first weights like the noise does, so it changes the image as the noise does, in a way that nobody has asked to be readable.
+# because the recogniser is poor. And without the reward the code is not ignored from the beginning. Its embedding
+# goes through random first weights like the noise does, so it changes the image as the noise does, in a way that
+# nobody has asked to be readable.
 #
-# The bound is a statement about *generated* images and holds whether or not the codes are
-# garments. That codes and labels agree at all is luck of a kind: (12.11) rewards any ten groups that can be told apart, and kinds of garment
-# are such groups. Groups by brightness, or by size, would satisfy it as well. A code that is recognised with certainty and
-# means nothing to us is a perfect solution of the problem that we posed.
+# The bound is a statement about *generated* images and holds whether or not the codes are garments. That codes and
+# labels agree at all is luck of a kind: (12.11) rewards any ten groups that can be told apart, and kinds of garment
+# are such groups. Groups by brightness, or by size, would satisfy it as well. A code that is recognised with
+# certainty and means nothing to us is a perfect solution of the problem that we posed.
 #
 # ### The dials
 
@@ -960,10 +973,12 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 12.10.** The same latent vector with three codes. Above: the first dial from $-1$ to $1$. Below: the second.
+# **Figure 12.10.** The same latent vector with three codes. Above: the first dial from $-1$ to $1$. Below: the
+# second.
 #
-# What does a dial mean? We can measure some candidates: for 1,000 images, the correlation of each dial with the mean brightness of the image,
-# and with its width, which we take as the share of all brightness in the ten outermost columns of pixels on each side.
+# What does a dial mean? We can measure some candidates: for 1,000 images, the correlation of each dial with the mean
+# brightness of the image, and with its width, which we take as the share of all brightness in the ten outermost
+# columns of pixels on each side.
 
 
 # %%
@@ -1000,27 +1015,30 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 12.11.** Correlations over 1,000 images with random codes and dials. Under another seed the dials take other meanings, or change places:
-# nothing in (12.11) names them.
+# **Figure 12.11.** Correlations over 1,000 images with random codes and dials. Under another seed the dials take
+# other meanings, or change places: nothing in (12.11) names them.
 #
 # ## 12.9 Directions that were always there
 #
 # Dials can also be found *afterwards*, in a generator that was trained without any. Take an attribute $f$ of an image
-# that we can measure, such as brightness, and let $f(z)$ be that of the image of $z$. In which direction of latent space does it rise
-# most, on average over all $z$? The mean of the gradient says it, and it can be had without a single derivative. For a smooth $f$ and
-# $z \sim N(0, I)$ with density $\varphi$, the gradient of the density is $\nabla \varphi = -z \varphi$, so integration by parts gives **Stein's identity**
+# that we can measure, such as brightness, and let $f(z)$ be that of the image of $z$. In which direction of latent
+# space does it rise most, on average over all $z$? The mean of the gradient says it, and it can be had without a
+# single derivative. For a smooth $f$ and $z \sim N(0, I)$ with density $\varphi$, the gradient of the density is
+# $\nabla \varphi = -z \varphi$, so integration by parts gives **Stein's identity**
 #
 # $$ \mathbb{E}\bigl[ z\, f(z) \bigr] = \mathbb{E}\bigl[ \nabla f(z) \bigr]. \tag{12.13} $$
 #
-# The mean of the latent vectors, each weighted by the attribute of its image, *is* the mean gradient. Often the attribute is
-# made yes or no first, $t \in \{0, 1\}$ with share $\pi$ of yes, and one takes the difference of the two class means, as in the arithmetic of
-# lesson 09. That is the left side of (12.13) with $t$ for $f$, up to a factor:
+# The mean of the latent vectors, each weighted by the attribute of its image, *is* the mean gradient. Often the
+# attribute is made yes or no first, $t \in \{0, 1\}$ with share $\pi$ of yes, and one takes the difference of the two
+# class means, as in the arithmetic of lesson 09. That is the left side of (12.13) with $t$ for $f$, up to a factor:
 #
 # $$ \mathbb{E}[z \mid t = 1] - \mathbb{E}[z \mid t = 0] = \frac{\operatorname{Cov}(z, t)}{\pi\, (1 - \pi)}. \tag{12.14} $$
 #
-# ($\mathbb{E}[z t] = \pi\, \mathbb{E}[z \mid 1]$, and the mean of all $z$ is $\pi\, \mathbb{E}[z \mid 1] + (1 - \pi)\, \mathbb{E}[z \mid 0]$.) The function $t$ is not smooth: it
-# jumps at the border between yes and no, and its mean gradient is that of the border, the mean of its normals. If $f$ is linear in $z$, both directions
-# are one. If it is not, they may differ. Neither needs any training, only images and a measurement.
+# ($\mathbb{E}[z t] = \pi\, \mathbb{E}[z \mid 1]$, and the mean of all $z$ is
+# $\pi\, \mathbb{E}[z \mid 1] + (1 - \pi)\, \mathbb{E}[z \mid 0]$.) The function $t$ is not smooth: it jumps at the
+# border between yes and no, and what takes the place of its mean gradient is the mean of the normals of that border,
+# each weighted with the density there. If $f$ is linear in $z$, both directions are one. If it is not, they may differ.
+# Neither needs any training, only images and a measurement.
 
 # %% tags=["verify"]
 u = torch.tensor([0.7, -0.4]).double()
@@ -1056,9 +1074,10 @@ def walk(z: Tensor, direction: Tensor, amounts: Tensor) -> Tensor:
 
 
 # %% [markdown]
-# The library keeps both in `course_lib.directions`. We use the projection GAN and ask for pullovers only, so that the class cannot be what changes.
-# 2,000 latent vectors give the directions: brighter than the median, and wider than the median. Then we walk from 50 *other* vectors, and
-# measure both attributes on the way. **Predict before you run.** Will the direction for brightness leave the width alone?
+# The library keeps both in `course_lib.directions`. We use the projection GAN and ask for pullovers only, so that the
+# class cannot be what changes. 2,000 latent vectors give the directions: brighter than the median, and wider than the
+# median. Then we walk from 50 *other* vectors, and measure both attributes on the way. **Predict before you run.**
+# Will the direction for brightness leave the width alone?
 
 # %%
 PULLOVER = train.classes.index("Pullover")
@@ -1110,7 +1129,8 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 12.13.** What changes along each direction, mean of 50 walks, in standard deviations of the attribute over the 2,000 pullovers.
+# **Figure 12.13.** What changes along each direction, mean of 50 walks, in standard deviations of the attribute over
+# the 2,000 pullovers.
 
 # %% tags=["verify"]
 along = ATTRIBUTES["brightness"](walked["brightness"]).view(9, 50).mean(1)
@@ -1130,21 +1150,23 @@ verify.claim(
 )
 
 # %% [markdown]
-# A direction is a fact about this generator and about what goes together in its data. If bright pullovers are also wider
-# in the data, the direction of one takes the other along. Two corrections are usual: subtract from one direction its projection on
-# the other, or hold the other attribute fixed when the two groups are chosen. Neither knows which of two properties *causes* the other.
+# A direction is a fact about this generator and about what goes together in its data. If bright pullovers are also
+# wider in the data, the direction of one takes the other along. Two corrections are usual: subtract from one
+# direction its projection on the other, or hold the other attribute fixed when the two groups are chosen. Neither
+# knows which of two properties *causes* the other.
 #
 # ## 12.10 Truncation: fewer surprises
 #
-# A generator's failures are not spread evenly over latent space. Brock et al. (2019) found that latent vectors with small numbers
-# only give images that are better one by one, and less different from each other. They draw $z$ from a **truncated** Gaussian: each number
-# whose absolute value exceeds a threshold $\tau$ is drawn *again* until it does not. The variance of a number that is left is
+# A generator's failures are not spread evenly over latent space. Brock et al. (2019) found that latent vectors with
+# small numbers only give images that are better one by one, and less different from each other. They draw $z$ from a
+# **truncated** Gaussian: each number whose absolute value exceeds a threshold $\tau$ is drawn *again* until it does
+# not. The variance of a number that is left is
 #
 # $$ \operatorname{Var}(z \mid |z| \le \tau) = 1 - \frac{2 \tau\, \varphi(\tau)}{2 \Phi(\tau) - 1}, \tag{12.15} $$
 #
-# with $\varphi$ the density and $\Phi$ the distribution function of $N(0, 1)$: integrate $z \cdot z \varphi$ by parts. For $\tau = 1$ it is
-# 0.29, and for small $\tau$ it is $\tau^2 / 3$, that of a uniform number. Clamping instead of drawing again would be another
-# distribution, with a lump of probability at both ends.
+# with $\varphi$ the density and $\Phi$ the distribution function of $N(0, 1)$: integrate $z \cdot z \varphi$ by
+# parts. For $\tau = 1$ it is 0.29, and for small $\tau$ it is $\tau^2 / 3$, that of a uniform number. Clamping
+# instead of drawing again would be another distribution, with a lump of probability at both ends.
 
 
 # %% tags=["verify"]
@@ -1172,9 +1194,9 @@ def truncated_normal(
 
 
 # %% [markdown]
-# Lesson 10's two numbers are made for this: **precision**, the share of generated images that lie in the region of the
-# real ones, and **recall**, the share of real images that lie in the region of the generated ones. **Predict before you run.** Which will
-# rise and which will fall as $\tau$ gets smaller?
+# Lesson 10's two numbers are made for this: **precision**, the share of generated images that lie in the region of
+# the real ones, and **recall**, the share of real images that lie in the region of the generated ones. **Predict
+# before you run.** Which will rise and which will fall as $\tau$ gets smaller?
 
 # %%
 THRESHOLDS = (0.1, 0.3, 0.6, 1.0, 1.5, math.inf)
@@ -1235,8 +1257,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# Truncation is done after training and costs nothing, and this is its danger. A paper's samples, and its best score, may be truncated. Ask for the
-# threshold, and for recall.
+# Truncation is done after training and costs nothing, and this is its danger. A paper's samples, and its best score,
+# may be truncated. Ask for the threshold, and for recall.
 #
 # ## 12.11 Ask and turn
 #
@@ -1262,17 +1284,21 @@ class_explorer.class_explorer(
 )
 
 # %% [markdown]
-# **Figure 12.16.** One latent vector as each of the ten classes. From left to right: the direction that was found for the
-# brightness of pullovers, from $-1$ to $1$ of the dial. Whether it means the same for a sandal, see for yourself.
+# **Figure 12.16.** One latent vector as each of the ten classes. From left to right: the direction that was found for
+# the brightness of pullovers, from $-1$ to $1$ of the dial. Whether it means the same for a sandal, see for yourself.
 #
 # ## Summary
 #
 # - A conditional GAN judges pairs. Its best logit compares the images within each class, (12.1).
-# - Concatenation adds a bias for each class in the first layer. Projection has the form that the best logit has if the classes are log-linear in the features, (12.5).
+# - Concatenation adds a bias for each class in the first layer. Projection has the form that the best logit has if
+#   the classes are log-linear in the features, (12.5).
 # - No measure that ignores the label can see that the label is ignored. Make a table of requests.
-# - An auxiliary classifier adds $H_q(y \mid x)$ to what should be minimised: classes move apart and get narrow. Classes that are recognised better than real ones are the symptom; a twin classifier takes the term away.
-# - InfoGAN raises a lower bound on the information between code and image. The gap is how wrong the recogniser is. What a code means is not decided by the bound.
-# - The mean of the latent vectors, weighted by a smooth attribute of their images, is its mean gradient. The difference of two class means is the same for an attribute that is yes or no.
+# - An auxiliary classifier adds $H_q(y \mid x)$ to what should be minimised: classes move apart and get narrow.
+#   Classes that are recognised better than real ones are the symptom; a twin classifier takes the term away.
+# - InfoGAN raises a lower bound on the information between code and image. The gap is how wrong the recogniser is.
+#   What a code means is not decided by the bound.
+# - The mean of the latent vectors, weighted by a smooth attribute of their images, is its mean gradient. The
+#   difference of two class means is the same for an attribute that is yes or no.
 # - Truncation trades recall for what precision it can get.
 #
 # **Exercises.** [Eight exercises](../exercises/12_conditions_and_codes.ipynb). Each check says what your answer
@@ -1284,6 +1310,12 @@ class_explorer.class_explorer(
 # - T. Miyato, M. Koyama. *cGANs with Projection Discriminator.* ICLR 2018. Section 3 (the form of the logit).
 # - A. Odena, C. Olah, J. Shlens. *Conditional Image Synthesis with Auxiliary Classifier GANs.* ICML 2017. Section 3.
 # - M. Gong, Y. Xu, C. Li, K. Zhang, K. Batmanghelich. *Twin Auxiliary Classifiers GAN.* NeurIPS 2019.
-# - X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever, P. Abbeel. *InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets.* NeurIPS 2016. Section 5 (the bound).
-# - A. Brock, J. Donahue, K. Simonyan. *Large Scale GAN Training for High Fidelity Natural Image Synthesis.* ICLR 2019. Section 3.1 (truncation).
-# - T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila. *Improved Precision and Recall Metric for Assessing Generative Models.* NeurIPS 2019. Section 2.
+# - X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever, P. Abbeel. *InfoGAN: Interpretable Representation
+#   Learning by Information Maximizing Generative Adversarial Nets.* NeurIPS 2016. Section 5 (the bound).
+# - R. Shu, H. Bui, S. Ermon. *AC-GAN Learns a Biased Distribution.* NeurIPS workshop on Bayesian deep learning, 2017.
+# - C. Stein. *Estimation of the Mean of a Multivariate Normal Distribution.* The Annals of Statistics, 1981. (The
+#   identity.)
+# - A. Brock, J. Donahue, K. Simonyan. *Large Scale GAN Training for High Fidelity Natural Image Synthesis.* ICLR
+#   2019. Section 3.1 (truncation).
+# - T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila. *Improved Precision and Recall Metric for Assessing
+#   Generative Models.* NeurIPS 2019. Section 2.

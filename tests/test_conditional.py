@@ -114,6 +114,28 @@ def test_training_moves_both_players_and_repeats_itself(meeting, noise):
     assert all(p.requires_grad for p in runs[0].discriminator.parameters())
 
 
+def test_each_generated_image_is_of_the_class_of_a_real_one(noise, monkeypatch):
+    one, asked = state("projection", steps=1), []
+    forward = one.generator.forward
+
+    def watched(z, kinds, dials=None):
+        asked.append(kinds)
+        return forward(z, kinds, dials)
+
+    monkeypatch.setattr(one.generator, "forward", watched)
+    list(conditional.train_conditional(one, noise))
+    chosen = data.EpochSampler(12, 4, one.recipe.seed).indices(0)
+    assert torch.equal(asked[0], noise.labels[chosen])
+
+
+def test_sampling_between_records_leaves_no_network_in_evaluation_mode(noise):
+    one = state("projection", norm="batch")
+    for _ in conditional.train_conditional(one, noise, every=1):
+        assert one.generator.training and one.discriminator.training
+        one.generator.eval()
+        one.discriminator.eval()
+
+
 def test_information_looks_at_no_label(noise):
     other = replace(noise, labels=torch.zeros(12, dtype=torch.int64))
     runs = []
