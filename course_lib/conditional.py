@@ -26,7 +26,7 @@ from course_lib.recipes import Recipe
 from course_lib.training import Record, update_average
 
 #: Where the class meets the image; "information" is the only one that needs no labels.
-MEETINGS = ("concatenation", "projection", "auxiliary", "information")
+MEETINGS = ("concatenation", "projection", "auxiliary", "twin", "information")
 #: Standard deviation of the Gaussian that the recogniser gives each dial.
 DIAL_SPREAD = 0.5
 
@@ -98,7 +98,7 @@ def _networks(meeting: str, recipe: Recipe, kinds: int, dials: int) -> tuple[nn.
             return generator, models.ConcatenatingDiscriminator(kinds, **judged)
         if meeting == "projection":
             return generator, models.ProjectionDiscriminator(kinds, **judged)
-        return generator, models.GuessingDiscriminator(kinds, dials, **judged)
+        return generator, models.GuessingDiscriminator(kinds, dials, meeting == "twin", **judged)
 
 
 @dataclass
@@ -177,7 +177,7 @@ class ConditionalState:
     @property
     def guesses(self) -> bool:
         """Whether the discriminator guesses the class or code instead of being told."""
-        return self.meeting in ("auxiliary", "information")
+        return self.meeting in ("auxiliary", "twin", "information")
 
     @torch.no_grad()
     def generate(self, z: Tensor, kinds: Tensor, dials: Tensor | None = None) -> Tensor:
@@ -285,10 +285,12 @@ def conditional_step(
     real_logits = real_seen.logits.float()
     d_loss = adversarial.discriminator(real_logits, fake_seen.logits.float())
     total = d_loss
-    if state.guesses:
+    if state.meeting in ("auxiliary", "information"):
         total = total + state.weight * code_loss(fake_seen, kinds, dials)
-        if state.meeting == "auxiliary":
-            total = total + state.weight * code_loss(real_seen, labels)
+    if state.meeting in ("auxiliary", "twin"):
+        total = total + state.weight * code_loss(real_seen, labels)
+    if state.meeting == "twin":  # one classifier of real images alone, one of generated ones alone
+        total = total + state.weight * class_loss(fake_seen.twin.float(), kinds)
     if recipe.r1 and state.step % recipe.r1_every == 0:
         inputs = real.detach().requires_grad_()
         slope = losses.squared_gradient_norm(discriminator(inputs, labels).logits, inputs)
@@ -306,6 +308,8 @@ def conditional_step(
     if state.guesses:
         code = code_loss(seen, kinds, dials)
         total = total + state.push * code
+    if state.meeting == "twin":  # lesson 12, equation (12.9)
+        total = total - state.push * class_loss(seen.twin.float(), kinds)
     state.generator_adam.zero_grad(set_to_none=True)
     total.backward()
     state.generator_adam.step()

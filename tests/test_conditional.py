@@ -100,7 +100,7 @@ def test_training_moves_both_players_and_repeats_itself(meeting, noise):
     for one in runs:
         *_, record = conditional.train_conditional(one, noise, every=2)
     assert record.step == 3 and record.images == 12
-    assert ("code" in record.losses) == (meeting in ("auxiliary", "information"))
+    assert ("code" in record.losses) == (meeting in ("auxiliary", "twin", "information"))
     for old, network in ((before, runs[0].discriminator), (untrained, runs[0].generator)):
         assert any(not torch.equal(a, b) for a, b in zip(old, network.parameters(), strict=True))
     for one, two in zip(
@@ -160,6 +160,38 @@ def test_without_a_push_the_guesses_do_not_reach_the_generator(noise):
     assert not torch.equal(guess[0.0, 0.0], guess[1.0, 0.0])
     pushed = runs[0.0, 1.0].generator.embedding.weight
     assert not torch.equal(runs[0.0, 0.0].generator.embedding.weight, pushed)
+
+
+def test_two_twins_that_agree_do_not_move_the_generator(noise):
+    """Then the two rewards cancel, and what is left is the game without classes."""
+    gradients = {}
+    for push in (0.0, 1.0):
+        one = state("twin", push=push, weight=0.0, steps=1, r1=0.0)
+        one.discriminator.twin.load_state_dict(one.discriminator.guess.state_dict())
+        list(conditional.train_conditional(one, noise))
+        gradients[push] = [p.grad.clone() for p in one.generator.parameters()]
+    for alone, pushed in zip(*gradients.values(), strict=True):
+        torch.testing.assert_close(alone, pushed, rtol=1e-3, atol=1e-6)
+
+
+def test_each_twin_is_taught_on_its_own_images(noise, monkeypatch):
+    """The first on real images with their labels, the second on generated ones with theirs."""
+    taught = []
+    monkeypatch.setattr(conditional, "class_loss", lambda logits, kinds: taught.append(logits) or
+                        F.cross_entropy(logits, kinds))  # fmt: skip
+    one, seen = state("twin", steps=1, r1=0.0), []
+    forward = one.discriminator.forward
+
+    def watched(images, labels=None):
+        seen.append(forward(images, labels))
+        return seen[-1]
+
+    monkeypatch.setattr(one.discriminator, "forward", watched)
+    list(conditional.train_conditional(one, noise))
+    real, fake, after = seen
+    wanted = [real.kinds, fake.twin, after.kinds, after.twin]
+    assert len(taught) == 4
+    assert all(torch.equal(one, two) for one, two in zip(taught, wanted, strict=True))
 
 
 def test_what_cannot_be_trained_is_refused(noise):

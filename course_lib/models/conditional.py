@@ -2,8 +2,8 @@
 
 The generator takes a class, or a code that nobody labelled, beside the noise. The discriminators
 differ in where the class meets the image: at the input (Mirza and Osindero, 2014), at the last
-layer (Miyato and Koyama, 2018), or not at all, as something to be guessed (Odena et al., 2017; Chen
-et al., 2016).
+layer (Miyato and Koyama, 2018), or not at all, as something to be guessed (Odena et al., 2017; Gong
+et al., 2019; Chen et al., 2016).
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ class Judgement(NamedTuple):
         logits: positive for "real", (B,).
         kinds: logits of the classes or of the categorical code, (B, K); None if it guesses none.
         dials: means of the continuous codes, (B, J); None if it guesses none.
+        twin: a second guess of the classes, by a classifier of generated images, (B, K); or None.
     """
 
     logits: Tensor
     kinds: Tensor | None = None
     dials: Tensor | None = None
+    twin: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -136,17 +138,24 @@ class ProjectionDiscriminator(nn.Module):
 
 
 class GuessingDiscriminator(nn.Module):
-    """A DCGAN discriminator that does not see the class or code, and guesses it."""
+    """A DCGAN discriminator that does not see the class or code, and guesses it.
 
-    def __init__(self, kinds: int = 10, dials: int = 0, **sizes: int | str) -> None:
+    With `twin`, it guesses the class twice, from the same features (Gong et al., 2019).
+    """
+
+    def __init__(
+        self, kinds: int = 10, dials: int = 0, twin: bool = False, **sizes: int | str
+    ) -> None:
         super().__init__()
         self.kinds = kinds
         self.body, features = _body(**sizes)
         self.psi = nn.Linear(features, 1)
         self.guess = nn.Linear(features, kinds + dials)
+        self.twin = nn.Linear(features, kinds) if twin else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Judge images (B, C, H, W); the labels are taken and not looked at."""
         phi = self.body(images).flatten(1)  # (B, F)
         guesses = self.guess(phi)  # (B, K + J)
-        return Judgement(self.psi(phi)[:, 0], guesses[:, : self.kinds], guesses[:, self.kinds :])
+        kinds, dials = guesses[:, : self.kinds], guesses[:, self.kinds :]
+        return Judgement(self.psi(phi)[:, 0], kinds, dials, self.twin(phi) if self.twin else None)
