@@ -8,9 +8,7 @@
 # |---|---|
 # | **You need** | The game and its best discriminator ([lesson 07](07_the_gan_game.ipynb)), the networks and the recipe of [lesson 09](09_dcgan.ipynb), precision and recall ([lesson 10](10_evaluating_generators.ipynb)). What is used of them is recalled where it is used. |
 # | **You will be able to** | build a conditional GAN in two ways and derive the second, say why an auxiliary classifier distorts what it teaches, derive the bound by which InfoGAN finds codes and check it, find a direction for an attribute that you can measure, and trade variety for quality by truncation |
-# | **Time** | about two and a half minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the same trainings run; their time there has not been measured yet. |
-#
-# <!-- UNMEASURED: the minutes on a CPU -->
+# | **Time** | less than three minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
 
 # %%
 import dataclasses
@@ -421,25 +419,19 @@ verify.claim(
     "12.1",
     "with concatenation, the mean recall of the ten classes is at least",
     overall["concatenation"],
-    (0.6, None),  # first band
+    (0.55, None),
 )
 verify.claim(
     "12.2",
     "with projection, the mean recall of the ten classes is at least",
     overall["projection"],
-    (0.6, None),  # first band
+    (0.7, None),
 )
 verify.claim(
     "12.3",
     "with projection, the recall of the class that is met least often is at least",
     agreement.recalls(tables["projection"]).min(),
-    (0.1, None),  # first band
-)
-verify.claim(
-    "12.4",
-    "with projection, the mean recall is higher than with concatenation by at least",
-    overall["projection"] - overall["concatenation"],
-    (0.0, None),  # first band
+    (0.35, None),
 )
 
 # %% [markdown]
@@ -477,22 +469,22 @@ plotting.image_grid(
 # %% tags=["verify"]
 distance = metrics.RelativeFrechet(classifier, test.batch(range(3000)), device)
 verify.claim(
-    "12.5",
+    "12.4",
     "with labels out of step, the mean recall is near 0.1, that of a guess, at most",
     agreement.recalls(table_of(confused_images)).mean(),
-    (None, 0.2),  # first band
+    (None, 0.15),
+)
+verify.claim(
+    "12.5",
+    "with labels in step, after equally many steps, it is at least",
+    agreement.recalls(table_of(halfway)).mean(),
+    (0.65, None),
 )
 verify.claim(
     "12.6",
-    "with labels in step, after equally many steps, it is at least",
-    agreement.recalls(table_of(halfway)).mean(),
-    (0.4, None),  # first band
-)
-verify.claim(
-    "12.7",
-    "the Fréchet distance of all images from real ones, out of step over in step, lies in",
+    "the Fréchet distance of all images from real ones, out of step over in step, is at least",
     distance(confused_images) / distance(halfway),
-    (None, 2.0),  # first band
+    (1.2, None),
 )
 
 # %% [markdown]
@@ -634,17 +626,17 @@ plotting.panels(
 
 # %% tags=["verify"]
 m, w = (float(value) for value in found["auxiliary classifier"])
-verify.claim("12.8", "the auxiliary classifier moves a class of mean 1 to", m, (1.4, None))
-verify.claim("12.9", "and makes it narrower: its standard deviation of 1 becomes", w, (None, 0.75))
+verify.claim("12.7", "the auxiliary classifier moves a class of mean 1 to", m, (1.4, None))
+verify.claim("12.8", "and makes it narrower: its standard deviation of 1 becomes", w, (None, 0.75))
 confirmed = 0.5 * (1 + math.erf(m / w / math.sqrt(2)))
 verify.claim(
-    "12.10",
+    "12.9",
     "84 per cent of real numbers lie on the side of their class; of the generator's, at least",
     confirmed,
     (0.97, None),
 )
 verify.claim(
-    "12.11",
+    "12.10",
     "with twin classifiers, the larger of the errors of mean and standard deviation is",
     max(abs(float(value) - 1) for value in found["twin"]),
     (None, 1e-6),
@@ -723,35 +715,33 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 12.6.** The four overlapping classes, each as drawn by three generators.
+# **Figure 12.6.** The four overlapping classes, each as drawn by three generators. A grey mark: the real test images.
 
 # %% tags=["verify"]
 verify.claim(
-    "12.12",
+    "12.11",
     "the mean variety within these classes is, with an auxiliary classifier over projection, at most",
     varieties["auxiliary"].mean() / varieties["projection"].mean(),
-    (None, 1.0),  # first band
+    (None, 0.75),
+)
+verify.claim(
+    "12.12",
+    "with twin classifiers over an auxiliary classifier, it is at least",
+    varieties["twin"].mean() / varieties["auxiliary"].mean(),
+    (1.0, None),
 )
 verify.claim(
     "12.13",
-    "with twin classifiers over an auxiliary classifier, it is at least",
-    varieties["twin"].mean() / varieties["auxiliary"].mean(),
-    (1.0, None),  # first band
-)
-verify.claim(
-    "12.14",
-    "an auxiliary classifier changes the mean recall of these classes, against projection, by",
-    (confirmed_of["auxiliary"] - confirmed_of["projection"]).mean(),
-    (-0.3, 0.3),  # first band
-)
-verify.claim(
-    "12.15",
     "with twin classifiers, the mean recall of all ten classes is at least",
     agreement.recalls(tables["twin"]).mean(),
-    (0.3, None),  # first band
+    (0.7, None),
 )
 
 # %% [markdown]
+# After so few steps all three vary much less than real garments do, so the comparison is between the three. With an
+# auxiliary classifier the images of a class are more alike than with projection, as (12.8) predicts. The twin returns
+# a part of the variety. Recall by itself would not have told: compare the two panels.
+#
 # ## 12.7 A code without labels
 #
 # Now take the labels away. The generator gets, beside its noise, a **code** $c$: here a number from 0 to 9, drawn
@@ -804,7 +794,7 @@ def information_bound(kind_logits: Tensor, kinds: Tensor) -> float:
 # > **Correction.** One of the articles that this course grew from cites InfoGAN as "Noroozi, 2017". It is by X. Chen,
 # > Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, and of 2016.
 #
-# For the dials $Q$ is a Gaussian with a mean that the network computes and a fixed standard deviation of 0.5, so
+# For the dials, $Q$ is a Gaussian with a mean that the network computes and a fixed standard deviation of 0.5, so
 # $-\log Q$ is a squared error and a constant. The recogniser is the discriminator's body with one more last layer, as
 # in AC-GAN, but it is taught on generated images alone: real ones come without a code. The library keeps the step of
 # both in one function, `conditional.conditional_step`; `weight` multiplies the recogniser's loss and `push` the
@@ -945,29 +935,29 @@ plotting.panels(
 
 # %% tags=["verify"]
 verify.claim(
-    "12.16",
+    "12.14",
     "the bound on the information between image and code is, in nats of at most 2.303, at least",
     bounds["rewarded"][max(bounds["rewarded"])],
-    (1.5, None),  # first band
+    (2.25, None),
 )
 verify.claim(
-    "12.17",
+    "12.15",
     "without the reward, after equally many steps, the bound is lower by at least",
     bounds["rewarded"][max(bounds["not rewarded"])]
     - bounds["not rewarded"][max(bounds["not rewarded"])],
-    (0.2, None),  # first band
+    (0.05, None),
 )
 verify.claim(
-    "12.18",
+    "12.16",
     "the share of test images whose code agrees with the label in the best matching is at least",
     matched,
-    (0.25, None),  # first band
+    (0.3, None),
 )
 verify.claim(
-    "12.19",
+    "12.17",
     "the normalised mutual information of code and label is at least",
     agreement.normalised_information(codes_table),
-    (0.2, None),  # first band
+    (0.3, None),
 )
 
 # %% [markdown]
@@ -1048,16 +1038,16 @@ plotting.panels(
 
 # %% tags=["verify"]
 verify.claim(
-    "12.20",
+    "12.18",
     "halfway to the last step of section 12.4, the smaller correlation of a dial with what is read from the image is at least",
     read_well["rewarded"].min(),
-    (0.8, None),  # first band
+    (0.6, None),
 )
 verify.claim(
-    "12.21",
+    "12.19",
     "after equally many steps without the reward, the larger one is, without its sign, at most",
     read_well["not rewarded"].abs().max(),
-    (None, 0.3),  # first band
+    (None, 0.4),
 )
 
 # %% [markdown]
@@ -1197,28 +1187,28 @@ plotting.panels(
 along = ATTRIBUTES["brightness"](walked["brightness"]).view(9, 50).mean(1)
 stay = (seen_classes(walked["brightness"]) == PULLOVER).double().view(9, 50).mean(1)
 verify.claim(
-    "12.22",
+    "12.20",
     "from end to end of the walk, brightness rises by so many standard deviations, at least",
     (along[-1] - along[0]) / values["brightness"].std(),
-    (0.5, None),  # first band
+    (3.0, None),
 )
 verify.claim(
-    "12.23",
+    "12.21",
     "at both ends of it, the share of images that the classifier takes for pullovers is at least",
     min(float(stay[0]), float(stay[-1])),
-    (0.3, None),  # first band
+    (0.3, None),
 )
 
 aside = ATTRIBUTES["sides"](walked["brightness"]).view(9, 50).mean(1)
 verify.claim(
-    "12.24",
+    "12.22",
     "towards its dark end, the share at the sides changes by so many standard deviations, at least",
     (aside[0] - aside[4]) / values["sides"].std(),
-    (0.5, None),  # first band
+    (1.0, None),
 )
 real_pullovers = test.batch(pullovers)
 verify.claim(
-    "12.25",
+    "12.23",
     "over the real pullovers, the correlation of brightness and share at the sides is, without its sign, at most",
     torch.corrcoef(torch.stack([measure(real_pullovers) for measure in ATTRIBUTES.values()]))[
         0, 1
@@ -1320,16 +1310,16 @@ plotting.image_grid(
 
 # %% tags=["verify"]
 verify.claim(
-    "12.26",
+    "12.24",
     "a threshold of 1 leaves of the recall without truncation at most the share",
     pairs[1.0].recall / pairs[math.inf].recall,
-    (None, 0.8),  # first band
+    (None, 0.4),
 )
 verify.claim(
-    "12.27",
+    "12.25",
     "and changes precision by at least",
     pairs[1.0].precision - pairs[math.inf].precision,
-    (-0.05, None),  # first band
+    (0.02, None),
 )
 
 # %% [markdown]
@@ -1372,10 +1362,11 @@ class_explorer.class_explorer(
 # - An auxiliary classifier adds $H_q(y \mid x)$ to what should be minimised: classes move apart and get narrow.
 #   Classes that are recognised better than real ones are the symptom; a twin classifier takes the term away.
 # - InfoGAN raises a lower bound on the information between code and image. The gap is how wrong the recogniser is.
-#   What a code means is not decided by the bound.
+#   What a code means is not decided by the bound. A quiet code that nobody rewards is ignored.
 # - The mean of the latent vectors, weighted by a smooth attribute of their images, is its mean gradient. The
-#   difference of two class means is the same for an attribute that is yes or no.
-# - Truncation trades recall for what precision it can get.
+#   difference of two class means is its counterpart for an attribute that is yes or no. Walk along it and measure
+#   what else changes.
+# - Truncation pays for precision with recall.
 #
 # **Exercises.** [Eight exercises](../exercises/12_conditions_and_codes.ipynb). Each check says what your answer
 # misunderstood. [Solutions](../solutions/12_conditions_and_codes.ipynb).
