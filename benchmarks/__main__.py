@@ -23,6 +23,7 @@ from benchmarks import (
     quality,
     report,
     safeguards,
+    stabilising,
     ten_minutes,
     throughput,
     time_to_quality,
@@ -43,7 +44,11 @@ BENCHMARKS = {
     "collapse": Benchmark(collapse, 10, long=True),
     "memory": Benchmark(memory, 1, unit="round", long=True),
     "guidelines": Benchmark(guidelines, 3, long=True),
+<<<<<<< ours
     "gan_losses": Benchmark(gan_losses, 5, long=True),
+=======
+    "stabilising": Benchmark(stabilising, 3, long=True),
+>>>>>>> theirs
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
 }
