@@ -44,11 +44,8 @@ BENCHMARKS = {
     "collapse": Benchmark(collapse, 10, long=True),
     "memory": Benchmark(memory, 1, unit="round", long=True),
     "guidelines": Benchmark(guidelines, 3, long=True),
-<<<<<<< ours
     "gan_losses": Benchmark(gan_losses, 5, long=True),
-=======
     "stabilising": Benchmark(stabilising, 3, long=True),
->>>>>>> theirs
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
 }

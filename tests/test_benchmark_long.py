@@ -10,17 +10,11 @@ from small_benchmarks import CPU, load, result_of
 from benchmarks import (
     architectures,
     collapse,
-<<<<<<< ours
     gan_losses,
     guidelines,
     measuring,
     memory,
-=======
-    guidelines,
-    measuring,
-    memory,
     stabilising,
->>>>>>> theirs
     textbook,
 )
 from benchmarks import augmentation as augmented
@@ -102,7 +96,6 @@ def test_guidelines_measure_every_rule_and_survive_one_that_diverges(small, monk
     assert found["rules"]["Adam with beta1 = 0.9"]["values"] == [None]
 
 
-<<<<<<< ours
 def test_each_gan_loss_is_trained_with_its_settings_and_may_diverge(small, monkeypatch):
     trained, train = [], training.train_gan
 
@@ -125,7 +118,17 @@ def test_each_gan_loss_is_trained_with_its_settings_and_may_diverge(small, monke
             name for name, _ in state.discriminator.named_parameters() if "original" in name
         ]
         assert bool(normalised) is settings.get(gan_losses.SPECTRAL, False)
-=======
+        held = {
+            id(one) for group in state.discriminator_adam.param_groups for one in group["params"]
+        }
+        assert held == {id(one) for one in state.discriminator.parameters()}
+        for number in ("relative_frechet_distance", "seconds"):
+            (value,) = row[number]["values"]
+            assert (value is None) is (name == "saturating")
+    same = {(s.recipe.steps, s.recipe.rate, s.recipe.width, s.recipe.seed) for s in trained}
+    assert len(same) == 1 and found["rate"] == trained[0].recipe.rate
+
+
 def test_each_way_to_stabilise_is_trained_with_its_settings_and_may_diverge(small, monkeypatch):
     trained, train = [], training.train_gan
 
@@ -148,23 +151,14 @@ def test_each_way_to_stabilise_is_trained_with_its_settings_and_may_diverge(smal
         names = [type(one).__name__ for one in state.discriminator.modules()]
         assert ("Augmented" in names) is settings.get("augment", False)
         assert ("FeatureDiscriminator" in names) is settings.get("features", False)
->>>>>>> theirs
         held = {
             id(one) for group in state.discriminator_adam.param_groups for one in group["params"]
         }
         assert held == {id(one) for one in state.discriminator.parameters()}
-<<<<<<< ours
-        for number in ("relative_frechet_distance", "seconds"):
-            (value,) = row[number]["values"]
-            assert (value is None) is (name == "saturating")
-    same = {(s.recipe.steps, s.recipe.rate, s.recipe.width, s.recipe.seed) for s in trained}
-    assert len(same) == 1 and found["rate"] == trained[0].recipe.rate
-=======
         for number in ("relative_frechet_distance", "distance_of_the_last_weights", "seconds"):
             (value,) = row[number]["values"]
             assert (value is None) is bool(settings.get("clip"))
     assert len({(s.recipe.steps, s.recipe.width, s.recipe.seed) for s, _ in trained}) == 1
->>>>>>> theirs
 
 
 def test_architectures_are_compared_at_each_budget(small, monkeypatch, capsys):
