@@ -21,7 +21,7 @@ from course_lib.recipes import Recipe
 from course_lib.training import GanState
 
 Augment = Callable[[Tensor], Tensor]
-BRIGHTNESS, PIXELS, SIDE = 0.25, 4, 16  # of diff_augment, for images of 32 x 32
+BRIGHTNESS, PIXELS, SIDE = 0.5, 4, 16  # of diff_augment, for images of 32 x 32
 
 
 def balance_rates(state: GanState, ratio: float) -> None:
@@ -97,7 +97,7 @@ def diff_augment(images: Tensor) -> Tensor:
         As many images of the same shape. The random numbers come from torch's global generator.
 
     Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS
-    2020 (colour, translation and cutout; of colour, grey images have the brightness).
+    2020 (colour, translation and cutout; of the three changes of colour only the brightness).
     """
     amount = torch.rand(len(images), 1, 1, 1, device=images.device) * 2 - 1
     brighter = images + BRIGHTNESS * amount.to(images.dtype)
