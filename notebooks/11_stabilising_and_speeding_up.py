@@ -10,8 +10,6 @@
 # | **You need** | The losses and penalties of [lesson 08](08_gan_losses.ipynb), the training step of [lesson 09](09_dcgan.ipynb) and the distances of [lesson 10](10_evaluating_generators.ipynb). What this lesson uses of them is recalled where it is used. |
 # | **You will be able to** | predict from a 2 x 2 matrix which ratio of learning rates settles, say where in a step each remedy acts, design a moving average as a filter, augment without leaking, count the multiplications of a step, time code honestly, and compare remedies one at a time |
 # | **Time** | about 3 minutes of computing on 2 CPU cores, an hour and a half of reading. What a GPU saves has not been measured. |
-#
-# <!-- UNMEASURED: the minutes of computing. -->
 
 # %%
 import copy
@@ -54,8 +52,8 @@ seed = runtime.seed(0)
 device = runtime.device()
 # Of the short experiments. The same on a GPU: what is claimed below is claimed of these trainings.
 budget = runtime.budget(
-    cpu=runtime.Budget("fashion-mnist", steps=240, batch=32, size=32, width=16),
-    gpu=runtime.Budget("fashion-mnist", steps=240, batch=32, size=32, width=16),
+    cpu=runtime.Budget("fashion-mnist", steps=200, batch=32, size=32, width=16),
+    gpu=runtime.Budget("fashion-mnist", steps=200, batch=32, size=32, width=16),
     device=device,
 )
 BLUE, RED, GREEN = (plotting.COLOURS[name] for name in ("blue", "vermillion", "green"))
@@ -123,14 +121,16 @@ plotting.curves(
     {name: [x if math.isfinite(x) else math.nan for x in d] for name, (_, d) in drawable.items()},
     xlabel="seconds of training on this machine",
     ylabel="relative Fréchet distance (lower is better)",
-    logy=True,
-    alt="Relative Fréchet distance against seconds of training for three trainings of equally many steps.",
+    ylim=(0, None),
+    alt="Relative Fréchet distance against seconds of training for three trainings of equally many steps. The course's "
+    "recipe falls below one half, the other two stay near one.",
 )
 
 # %% [markdown]
-# **Figure 11.1.** Quality against seconds, measured on 1,000 images four times along the way.
-#
-# <!-- UNMEASURED: say after the run which curve does what. -->
+# **Figure 11.1.** Quality against seconds, measured on 1,000 images four times along the way. The recipe's distance falls
+# at every stop. The other two stay near 1, for different reasons. The paper's settings are slow: lesson 09 gave them 936
+# steps, and a distance of about one half. The third does not lack steps. Its losses are hundreds of times as large as
+# the recipe's, and what it learns in one step it loses in another.
 
 # %%
 fixed_z = torch.randn(10, 64, generator=torch.Generator().manual_seed(3)).to(device)
@@ -152,7 +152,14 @@ verify.claim(
     "11.1",
     "out of balance, the distance at the end, in parts of the course's recipe's, is at least",
     min(last.get("out of balance", math.inf) / last["course's recipe"], 1000.0),
-    (2.0, None),  # UNMEASURED: first band
+    (2.0, None),
+)
+at_the_end = {name: state.history[-1].losses["generator"] for name, state in players.items()}
+verify.claim(
+    "11.2",
+    "out of balance, the generator's loss at the end, in parts of the course's recipe's, is at least",
+    at_the_end["out of balance"] / at_the_end["course's recipe"],
+    (100.0, None),
 )
 
 # %% [markdown]
@@ -249,6 +256,7 @@ tried = np.geomspace(0.5, 50, 400)
 def draw_radius(ax: Axes) -> None:
     ax.plot(tried, [spectral_radius(iteration(GAME, RATE, ratio)) for ratio in tried], color=BLUE)
     ax.axhline(1, color=plotting.COLOURS["black"], linewidth=0.8)
+    ax.axvspan(10 / 7, 420 / 17, color=BLUE, alpha=0.12, linewidth=0)
     ax.set(xlabel="ratio of the rates, D over G", ylabel="spectral radius", xscale="log")
 
 
@@ -270,7 +278,7 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 11.3.** Left: $\rho(A)$ of (11.3). Only inside the window do steps lead to the goal. Right: one orbit below
+# **Figure 11.3.** Left: $\rho(A)$ of (11.3). Only inside the window (11.4), shaded, do steps lead to the goal. Right: one orbit below
 # the window, one inside, one above it.
 #
 # The library keeps both functions in `course_lib.rate_balance`. What the model does *not* say is which ratio your GAN
@@ -337,7 +345,7 @@ verify.equation(
 )
 
 # %% [markdown]
-# Now on images. Four trainings, equal but for the treatment of the discriminator. Twelve times along the way we measure
+# Now on images. Four trainings, equal but for the treatment of the discriminator. Ten times along the way we measure
 # $\mathbb{E} \lVert \nabla_x a(x) \rVert^2$ at the same 100 test images: the mean squared slope of the logit. **Predict
 # before you run:** which of the three keeps it small?
 
@@ -352,46 +360,68 @@ def mean_slope(discriminator: nn.Module) -> float:
     return float(losses.squared_gradient_norm(discriminator(images), images).detach())
 
 
-bare = dataclasses.replace(course, r1=0.0)
+bare, LIMIT = dataclasses.replace(course, r1=0.0), 0.1
 four = {
     "nothing": treatments.treated(bare, device),
-    "gradients clipped": treatments.treated(bare, device, gradient_limit=0.1),
+    "gradients clipped": treatments.treated(bare, device, gradient_limit=LIMIT),
     "weights clipped": treatments.treated(dataclasses.replace(bare, clip=0.05), device),
     "gradients penalised": treatments.treated(course, device),
 }
-slopes = {}
+lengths, slopes = [], {}
+
+
+def note_length(adam: torch.optim.Optimizer, *_: object) -> None:
+    """Note the norm of all gradients together; torch calls this before each step."""
+    gradients = [weight.grad.flatten() for weight in adam.param_groups[0]["params"]]
+    lengths.append(float(torch.cat(gradients).norm()))
+
+
+four["nothing"].discriminator_adam.register_step_pre_hook(note_length)
 for name, state in four.items():
-    records = training.train_gan(state, train, every=budget.steps // 12)
+    records = training.train_gan(state, train, every=budget.steps // 10)
     slopes[name] = [mean_slope(state.discriminator) for _ in records]
 
 # %%
 plotting.curves(
-    [budget.steps // 12 * k for k in range(1, 13)],
+    [budget.steps // 10 * k for k in range(1, 11)],
     slopes,
     xlabel="training step",
     ylabel="mean squared slope of the logit",
     logy=True,
-    alt="Mean squared slope of the discriminator's logit at test images, by training step, for four treatments.",
+    alt="Mean squared slope of the discriminator's logit at test images, by training step, for four treatments. Untreated "
+    "and with clipped gradients it is largest, with penalised gradients smaller, with clipped weights smallest.",
 )
 
 # %% [markdown]
-# **Figure 11.4.** The slope that the generator follows, under three treatments with similar names and under none.
-#
-# <!-- UNMEASURED: say after the run what each line does. -->
+# **Figure 11.4.** The slope that the generator follows, under three treatments with similar names and under none, on a
+# logarithmic axis. Penalised gradients and clipped weights keep it small. Clipped gradients end where no treatment ends,
+# although the limit of 0.1 was below the gradient's norm at nearly every step of the untreated training.
 
 # %% tags=["verify"]
 end = {name: statistics.mean(found[-3:]) for name, found in slopes.items()}
 verify.claim(
-    "11.2",
-    "with clipped gradients, the mean squared slope in parts of the untreated one's is at least",
-    end["gradients clipped"] / end["nothing"],
-    (0.2, None),  # UNMEASURED: first band
+    "11.3",
+    "untreated, the share of steps whose gradient is longer than the limit is at least",
+    statistics.mean(length > LIMIT for length in lengths),
+    (0.95, None),
 )
 verify.claim(
-    "11.3",
+    "11.4",
+    "with clipped gradients, the mean squared slope in parts of the untreated one's is at least",
+    end["gradients clipped"] / end["nothing"],
+    (0.5, None),
+)
+verify.claim(
+    "11.5",
     "with penalised gradients, the mean squared slope in parts of the untreated one's is at most",
     end["gradients penalised"] / end["nothing"],
-    (None, 0.3),  # UNMEASURED: first band
+    (None, 0.3),
+)
+verify.claim(
+    "11.6",
+    "with clipped weights, the mean squared slope in parts of the untreated one's is at most",
+    end["weights clipped"] / end["nothing"],
+    (None, 0.1),
 )
 
 # %% [markdown]
@@ -460,7 +490,7 @@ verify.equation(
 
 # %%
 def draw_filter(ax: Axes) -> None:
-    periods = np.geomspace(2, 5000, 300)
+    periods = np.geomspace(2, 500, 300)
     for decay, colour in ((0.9, RED), (0.99, GREEN), (0.998, BLUE)):
         left = [averaging.swing_left(decay, period) for period in periods]
         ax.plot(periods, left, color=colour, label=f"decay {decay}")
@@ -518,14 +548,15 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 11.6.** Two of the 256 weights, the first and the hundred-and-first.
+# **Figure 11.6.** Two of the 256 weights, the first and the hundred-and-first. The quick swings are gone from the averages.
+# The slow drift remains, and the averages come after it.
 
 # %% tags=["verify"]
 verify.claim(
-    "11.4",
+    "11.7",
     "in one step an averaged weight moves, in parts of what the trained one moves, at most",
     moved_a_step[1] / moved_a_step[0],
-    (None, 0.3),  # UNMEASURED: first band
+    (None, 0.3),
 )
 
 # %% [markdown]
@@ -537,10 +568,10 @@ averaged = quality(held.average, 64)
 
 # %% tags=["verify"]
 verify.claim(
-    "11.5",
+    "11.8",
     "the distance of the last weights, in parts of their average's, is at least",
     raw / averaged,
-    (1.0, None),  # UNMEASURED: first band
+    (1.0, None),
 )
 
 # %% [markdown]
@@ -583,16 +614,16 @@ plotting.image_grid(
 
 # %% tags=["verify"]
 verify.claim(
-    "11.6",
+    "11.9",
     "with forgotten statistics, the distance in parts of the averaged ones' is at least",
     quality(forgetful, 64) / averaged,
-    (1.5, None),  # UNMEASURED: first band
+    (1.5, None),
 )
 verify.claim(
-    "11.7",
+    "11.10",
     "with statistics measured anew, the distance in parts of the averaged ones' is at most",
     quality(repaired, 64) / averaged,
-    (None, 1.5),  # UNMEASURED: first band
+    (None, 1.5),
 )
 
 # %% [markdown]
@@ -704,22 +735,21 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 11.8.** The same recipe, images and steps. Above, the change is applied to the real images only.
-#
-# <!-- UNMEASURED: say after the run whether the garments above stand off centre or are cut. -->
+# **Figure 11.8.** The same recipe, images and steps. Above, the change is applied to the real images only: the garments
+# stand off centre, some are cut off at the border. Below they stand in the middle.
 
 # %% tags=["verify"]
 verify.claim(
-    "11.8",
+    "11.11",
     "with only the real images moved, the spread of the centres, in parts of that with both, is at least",
     spreads["only real images moved"] / spreads["both moved"],
-    (1.2, None),  # UNMEASURED: first band
+    (1.2, None),
 )
 verify.claim(
-    "11.9",
+    "11.12",
     "with both moved, the spread of the centres, in parts of the real images', is at most",
     spreads["both moved"] / spreads["real"],
-    (None, 2.0),  # UNMEASURED: first band
+    (None, 2.0),
 )
 
 # %% [markdown]
@@ -783,15 +813,11 @@ print(
     f"torch {stored['environment']['torch']}, {stored['dtype']}"
 )
 print(f"{stored['steps']} steps of {stored['batch']} images, width {stored['width']}")
-print(
-    f"{'medians over seeds':36} {'average':>9} {'last':>9} {'other':>9} {'seconds':>9}   settings"
-)
+print(f"{'median':36} {'average':>9} {'last':>9} {'other':>9} {'seconds':>9}")
 for name, row in rows:
     medians = [shown(row[key]["median"]) for key in (MAIN, LAST, OTHER)]
-    settings = ", ".join(f"{key} = {value}" for key, value in row["settings"].items())
-    print(
-        f"{name:36} {' '.join(f'{m:>9}' for m in medians)} {shown(row['seconds']['median'], 0):>9}   {settings}"
-    )
+    medians.append(shown(row["seconds"]["median"], 0))
+    print(f"{name:36} {' '.join(f'{m:>9}' for m in medians)}")
 
 
 # %%
@@ -805,7 +831,7 @@ def draw_rows(ax: Axes) -> None:
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
     ax.set(
         xlabel=f"relative Fréchet distance after {stored['steps']} steps (lower is better)",
-        xscale="log",
+        xlim=(0, None),
     )
     ax.invert_yaxis()
 
@@ -820,8 +846,20 @@ plotting.panels(
 # **Figure 11.9.** One change at a time. Points are seeds, blue is the recipe itself. The distance is that of the averaged
 # generator, on the course's classifier.
 #
-# <!-- UNMEASURED: read the table after the benchmark has run: which rows lie apart from the recipe's spread, and which
-# do not. -->
+# What can be read off it, and what not:
+#
+# - **Nothing dies in so short a training.** Without the penalty, with clipped gradients, with clipped weights, with
+#   spectral normalisation: all four lie within a tenth of the recipe. A remedy that shows nothing here may still be what
+#   saves a training ten times as long. The discriminator's slope differs widely (Figure 11.4), the images hardly.
+# - **The faster discriminator** has the lowest distance, with both judges. The recipe's equal rates were a choice of
+#   ours, not a law, and this row says that another ratio is worth a longer trial.
+# - **5 % of the images** cost a tenth. Each of the 3,000 has been seen about six times by then. **With DiffAugment** the
+#   distance is half as large again: a remedy against learning by heart, in a training that ends before much can have
+#   been learnt by heart, shows only its price.
+# - **Trained features** take nearly three times the seconds a step, and lead to a larger distance here. The published
+#   method has more parts, and networks that have seen a million photographs.
+# - **The average** is better than the last weights in eight of the ten rows, although the falling rate has taken most of
+#   the swing away.
 
 
 # %%
@@ -833,22 +871,31 @@ def draw_judges(ax: Axes) -> None:
             ax.plot(one, two, "o", color=RED if special else BLUE)
             if special or name == "the course's recipe":
                 ax.annotate(name, (one, two), textcoords="offset points", xytext=(6, -10))
+    recipe = stored["rows"]["the course's recipe"]
+    slope = recipe[OTHER]["median"] / recipe[MAIN]["median"]
+    end = max(row[MAIN]["median"] or 0 for _, row in rows)
+    ax.plot([0, end], [0, slope * end], color="0.5", linewidth=1, linestyle=(0, (5, 3)))
     ax.set(
         xlabel="distance in the course's features",
         ylabel="distance in other features",
-        xscale="log",
-        yscale="log",
+        xlim=(0, None),
+        ylim=(0, None),
     )
 
 
 plotting.panels(
     [(None, draw_judges)],
     alt="Each row of the benchmark as a point: its distance in the course's features against that in another "
-    "classifier's features. The row with trained features is marked.",
+    "classifier's features. The row with trained features is marked, and lies above the others near it.",
 )
 
 # %% [markdown]
-# **Figure 11.10.** Two judges. A row that lies above the others' line is flattered by the first judge.
+# **Figure 11.10.** Two judges. On the dashed line they agree about a row's distance in parts of the recipe's. A row above
+# it fares better with the first judge than with the second.
+#
+# The row with trained features falls back with the second judge, and further than the rows that the first judge finds
+# about as good. That is the direction of the warning. It is no proof: the row with augmentation lies above the line too,
+# and has seen no classifier.
 #
 # **Predict before you run.** The first row again, on your machine and with your seed. Will it land among the stored
 # values? The cell also keeps a clock: section 11.9 needs it.
@@ -869,13 +916,13 @@ stops: list[float] = []
 
 
 def strip(images: Tensor) -> np.ndarray:
-    """Images (N, 1, H, W) side by side: (H, N W) bytes."""
+    """Images (N, 1, H, W) side by side, twice as large: (2 H, 2 N W) bytes."""
     pixels = ((images[:, 0].float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte()
-    return pixels.permute(1, 0, 2).flatten(1).numpy()
+    return pixels.permute(1, 0, 2).flatten(1).numpy().repeat(2, axis=0).repeat(2, axis=1)
 
 
 for record in widgets.watch(
-    training.train_gan(tuned, train, every=max(1, stored["steps"] // 5)),
+    training.train_gan(tuned, train, every=stored["steps"] // 4),
     total=stored["steps"],
     sample=lambda: tuned.generate(fixed_z),
 ):
@@ -891,10 +938,10 @@ live = quality(tuned.generate, tuned_recipe.latent, 10_000)
 
 # %% tags=["verify"]
 verify.claim(
-    "11.10",
+    "11.13",
     "in parts of the stored median, the distance of the row that was trained here lies in",
     live / row[MAIN]["median"],
-    (0.7, 1.4),  # UNMEASURED: first band
+    (0.7, 1.4),
 )
 
 # %% [markdown]
@@ -951,7 +998,8 @@ def counted_by_ones(layer, inputs: Tensor, kernel: Tensor) -> list[float]:
     """Products of ones add ones, so three sums count them: forward, to the input, to the weights."""
     inputs, kernel = inputs.double().requires_grad_(), kernel.double().requires_grad_()
     result = layer(inputs, kernel, stride=2)  # nothing is cut off
-    return [float(s.sum()) for s in (result, *torch.autograd.grad(result.sum(), (inputs, kernel)))]
+    gradients = torch.autograd.grad(result.sum(), (inputs, kernel))
+    return [one.detach().sum().item() for one in (result, *gradients)]
 
 
 verify.equation(
@@ -1059,7 +1107,7 @@ def draw_lines(ax: Axes) -> None:
     ax.barh([p - 0.2 for p in places], [v / total for v in spent.values()], 0.4, color=BLUE)
     ax.barh([p + 0.2 for p in places], [counted.get(n, 0) / work for n in spent], 0.4, color=RED)
     ax.set_yticks(list(places), list(spent))
-    ax.set(xlabel="share of a step: time (blue, above) and multiply-adds (red, below)")
+    ax.set(xlabel="share of a step: time (blue, above) and multiply-adds (orange, below)")
     ax.invert_yaxis()
 
 
@@ -1070,7 +1118,7 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 11.12.** Each line's share of the seconds and of the multiplications. A line whose blue bar is longer than its
-# red one does something else than multiply, or multiplies badly.
+# orange one does something else than multiply, or multiplies badly.
 #
 # ### Memory layout and number format
 #
@@ -1114,7 +1162,7 @@ for name, ratio in step_cost.ratios(seconds, "float32, channels first").items():
 # tutorials write it: float32, channels first, losses read at every step. The *tuned* one is the training of Figure 11.11.
 # The plain loop gets exactly the seconds that the other one took at each of its stops; measuring is not counted. Its networks are
 # its own: both are a little wider, the generator has one layer a size and the discriminator batch normalisation. This is a race of two
-# complete recipes, not a comparison of one change. **Predict before you run:** which is ahead after the first fifth?
+# complete recipes, not a comparison of one change. **Predict before you run:** which is ahead after the first quarter?
 
 
 # %%
@@ -1162,8 +1210,9 @@ plotting.curves(
     points,
     xlabel="seconds of training on this machine",
     ylabel="relative Fréchet distance (lower is better)",
-    logy=True,
-    alt="Relative Fréchet distance against seconds for the tuned and the plain loop, at five moments each.",
+    ylim=(0, None),
+    alt="Relative Fréchet distance against seconds for the tuned and the plain loop, at four moments each. The tuned one "
+    "is far below the plain one at each.",
 )
 
 # %% [markdown]
@@ -1182,10 +1231,10 @@ plotting.frame_slider(
 
 # %% tags=["verify"]
 verify.claim(
-    "11.11",
+    "11.14",
     "after the same seconds, the tuned loop's distance in parts of the plain one's is at most",
     points["tuned"][-1] / points["plain"][-1],
-    (None, 0.6),  # UNMEASURED: first band
+    (None, 0.6),
 )
 
 # %% [markdown]
@@ -1234,13 +1283,13 @@ plotting.curves(
 
 # %% tags=["verify"]
 verify.claim(
-    "11.12",
+    "11.15",
     "from ten to twenty steps, what the sum of losses holds grows by a factor of at least",
     held_by["sum of losses"][19] / held_by["sum of losses"][9],
     (1.8, None),
 )
 verify.claim(
-    "11.13",
+    "11.16",
     "the operations that the sum of detached losses holds are at most",
     held_by["sum of detached losses"][19],
     (None, 0),
