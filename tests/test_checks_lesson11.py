@@ -169,6 +169,7 @@ WRONG = [
     ("averaged", lambda kept, *rest: {name: v.clone() for name, v in kept.items()}, "unchanged"),
     ("averaged", lambda kept, t, *rest: {name: v.clone() for name, v in t.items()}, "copied"),
     ("averaged", larger, "larger"),
+    ("averaged", mixed(lambda o, n, s: lerp(n, o, s), lambda o, n: n.clone()), "decay-exchanged"),
     ("averaged", mixed(lerp, lambda old, new: new.double()), "counter-type"),
     ("averaged", mixed(lerp, lambda old, new: old.clone()), "counter"),
     ("averaged", mixed(lambda old, new, share: (old + new) / 2, lambda o, n: n.clone()), "wrong"),
