@@ -472,7 +472,7 @@ verify.claim(
 # $$ \prod_{s=0}^{t-1} \frac{1 + s}{10 + s} = \frac{9!\; t!}{(t + 9)!} = \binom{t + 9}{9}^{-1} \tag{11.9} $$
 #
 # after $t$ steps: below $10^{-12}$ after a hundred. For $\beta = 0.998$ the fraction is the smaller one up to step 4,489. **In
-# trainings as short as those of this lesson the warm-up is the decay**: at step $s$ the window is $(10 + s)/9$, the last
+# trainings as short as those of this lesson the warm-up is the decay**: at step $s$ the window is $(10 + s)/9$, about the last
 # ninth of the training so far.
 
 # %% tags=["verify"]
@@ -1309,7 +1309,8 @@ verify.claim(
 # - Clipping weights, clipping gradients and penalising gradients act in three places. Under Adam, scaling all gradients changes nothing.
 # - The average of the weights is a low-pass filter with window $1/(1 - \beta)$; it leaves $(1 - \beta)/(1 + \beta)$ of independent noise, and needs a warm-up and the batch-norm statistics.
 # - Augment real and generated images alike, differentiably, by a change that can be undone as a map of distributions.
-# - A discriminator on a trained network's features is measured unfairly by features of the same network.
+# - A discriminator on a trained network's features should not be measured in features of the same network alone.
+# - In a training that does not die, stabilisers show little: compare one change at a time, with seeds, at the length that you need.
 # - A step costs $3 F_G - F_G^1 + 8 F_D - 2 F_D^1$ multiply-adds. Time it warm, in turn, by the median.
 #
 # **Exercises.** [Eight exercises](../exercises/11_stabilising_and_speeding_up.ipynb), with checks that say what an
