@@ -162,7 +162,7 @@ verify.claim(
     "11.1",
     "out of balance, the distance at the end, in parts of the course's recipe's, is at least",
     min(last.get("out of balance", math.inf) / last["course's recipe"], 1000.0),
-    (2.0, None),
+    (1.5, None),
 )
 at_the_end = {name: state.history[-1].losses["generator"] for name, state in players.items()}
 verify.claim(
