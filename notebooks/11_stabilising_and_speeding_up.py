@@ -566,7 +566,7 @@ verify.claim(
     "11.7",
     "in one step an averaged weight moves, in parts of what the trained one moves, at most",
     moved_a_step[1] / moved_a_step[0],
-    (None, 0.3),
+    (None, 0.35),
 )
 
 # %% [markdown]
@@ -633,7 +633,7 @@ verify.claim(
     "11.10",
     "with statistics measured anew, the distance in parts of the averaged ones' is at most",
     quality(repaired, 64) / averaged,
-    (None, 1.5),
+    (None, 1.2),
 )
 
 # %% [markdown]
@@ -759,7 +759,7 @@ verify.claim(
     "11.12",
     "with both moved, the spread of the centres, in parts of the real images', is at most",
     spreads["both moved"] / spreads["real"],
-    (None, 2.0),
+    (None, 1.7),
 )
 
 # %% [markdown]
@@ -858,18 +858,19 @@ plotting.panels(
 #
 # What can be read off it, and what not:
 #
-# - **Nothing dies in so short a training.** Without the penalty, with clipped gradients, with clipped weights, with
-#   spectral normalisation: all four lie within a tenth of the recipe. A remedy that shows nothing here may still be what
-#   saves a training ten times as long. The discriminator's slope differs widely (Figure 11.4), the images hardly.
-# - **The faster discriminator** has the lowest distance, with both judges. The recipe's equal rates were a choice of
-#   ours, not a law, and this row says that another ratio is worth a longer trial.
-# - **5 % of the images** cost a tenth. Each of the 3,000 has been seen about six times by then. **With DiffAugment** the
-#   distance is half as large again: a remedy against learning by heart, in a training that ends before much can have
-#   been learnt by heart, shows only its price.
-# - **Trained features** take nearly three times the seconds a step, and lead to a larger distance here. The published
-#   method has more parts, and networks that have seen a million photographs.
-# - **The average** is better than the last weights in eight of the ten rows, although the falling rate has taken most of
-#   the swing away.
+# - **The penalty helps a little, and every time.** Without it each of the three seeds is worse than the same seed with it.
+#   Of the three replacements, clipped gradients lie closest to no treatment at all, and none is better than the penalty
+#   in the median. Nothing dies in so short a training: a remedy that shows little here may still be what saves one ten
+#   times as long.
+# - **The faster discriminator** is the best row of all with one seed and nearly the worst with another, at twice the
+#   recipe's distance. One seed would have told a story, either of the two. This is why there are three, and why three
+#   are few.
+# - **One layer a size** costs less time, and its three seeds overlap with the recipe's.
+# - **5 % of the images** cost about a tenth of the distance in the median. Each of the 3,000 has been seen about six times
+#   by then. **With DiffAugment** every seed is worse than without. It is a remedy against learning by heart, and what
+#   this training shows is its price.
+# - **Trained features** take about three times the seconds, and their median is the recipe's.
+# - **The average** is better than the last weights in nearly every training.
 
 
 # %%
@@ -904,9 +905,9 @@ plotting.panels(
 # **Figure 11.10.** Two judges. On the dashed line they agree about a row's distance in parts of the recipe's. A row above
 # it fares better with the first judge than with the second.
 #
-# The row with trained features falls back with the second judge, and further than the rows that the first judge finds
-# about as good. That is the direction of the warning. It is no proof: the row with augmentation lies above the line too,
-# and has seen no classifier.
+# With the first judge the row with trained features equals the recipe: medians of 0.323 and 0.322. With the second judge
+# it is behind by a third: 0.236 against 0.181. The first judge's features are those that it was trained on. That is the
+# direction of the warning, on three seeds; the row with augmentation lies above the line too, for reasons of its own.
 #
 # **Predict before you run.** The first row again, on your machine and with your seed. Will it land among the stored
 # values? The cell also keeps a clock: section 11.9 needs it.
@@ -952,7 +953,7 @@ verify.claim(
     "11.13",
     "in parts of the stored median, the distance of the row that was trained here lies in",
     live / row[MAIN]["median"],
-    (0.7, 1.4),
+    (0.8, 1.2),
 )
 
 # %% [markdown]
