@@ -24,6 +24,7 @@ from benchmarks import (
     quality,
     report,
     safeguards,
+    stabilising,
     ten_minutes,
     throughput,
     time_to_quality,
@@ -46,6 +47,7 @@ BENCHMARKS = {
     "memory": Benchmark(memory, 1, unit="round", long=True),
     "guidelines": Benchmark(guidelines, 3, long=True),
     "gan_losses": Benchmark(gan_losses, 5, long=True),
+    "stabilising": Benchmark(stabilising, 3, long=True),
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
 }

@@ -20,6 +20,7 @@ from benchmarks import (
     quality,
     running,
     safeguards,
+    stabilising,
     summary,
     ten_minutes,
     throughput,
@@ -64,6 +65,8 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(gan_losses, "STEPS", 2)
     monkeypatch.setattr(guidelines, "STEPS", 2)
     monkeypatch.setattr(guidelines, "RULES", (guidelines.PLAIN, "Adam with beta1 = 0.9"))
+    monkeypatch.setattr(stabilising, "STEPS", 2)
+    monkeypatch.setattr(stabilising, "WIDTH", 4)
     monkeypatch.setattr(benchmarks, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(benchmarks, "DOCS", tmp_path / "docs")
     return tmp_path

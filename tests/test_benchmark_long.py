@@ -15,6 +15,7 @@ from benchmarks import (
     guidelines,
     measuring,
     memory,
+    stabilising,
     textbook,
 )
 from benchmarks import augmentation as augmented
@@ -154,6 +155,38 @@ def test_each_gan_loss_is_trained_with_its_settings_and_may_diverge(small, monke
             assert (value is None) is (name == "saturating")
     same = {(s.recipe.steps, s.recipe.rate, s.recipe.width, s.recipe.seed) for s in trained}
     assert len(same) == 1 and found["rate"] == trained[0].recipe.rate
+
+
+def test_each_way_to_stabilise_is_trained_with_its_settings_and_may_diverge(small, monkeypatch):
+    trained, train = [], training.train_gan
+
+    def fragile(state, images, **options):
+        trained.append((state, len(images)))
+        if state.recipe.clip:
+            raise FloatingPointError("not finite")
+        return train(state, images, **options)
+
+    monkeypatch.setattr(training, "train_gan", fragile)
+    found = result_of("stabilising", small)
+    assert list(found["rows"]) == list(stabilising.ROWS) and len(trained) == len(stabilising.ROWS)
+    for (state, count), (name, row) in zip(trained, found["rows"].items(), strict=True):
+        settings = row["settings"]
+        assert settings == stabilising.ROWS[name] and settings
+        for field, value in settings.items():
+            if field not in stabilising.EXTRA:
+                assert getattr(state.recipe, field) == value
+        assert count == min(600, settings.get("images", 600))
+        names = [type(one).__name__ for one in state.discriminator.modules()]
+        assert ("Augmented" in names) is settings.get("augment", False)
+        assert ("FeatureDiscriminator" in names) is settings.get("features", False)
+        held = {
+            id(one) for group in state.discriminator_adam.param_groups for one in group["params"]
+        }
+        assert held == {id(one) for one in state.discriminator.parameters()}
+        for number in ("relative_frechet_distance", "distance_of_the_last_weights", "seconds"):
+            (value,) = row[number]["values"]
+            assert (value is None) is bool(settings.get("clip"))
+    assert len({(s.recipe.steps, s.recipe.width, s.recipe.seed) for s, _ in trained}) == 1
 
 
 def test_architectures_are_compared_at_each_budget(small, monkeypatch, capsys):
