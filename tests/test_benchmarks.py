@@ -9,7 +9,17 @@ from pathlib import Path
 import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import architectures, augmentation, gan_losses, guidelines, modes, report, summary
+from benchmarks import (
+    architectures,
+    augmentation,
+    equal_quality,
+    gan_losses,
+    guidelines,
+    modes,
+    report,
+    stabilising,
+    summary,
+)
 from course_lib import recipes
 
 RESULTS = Path(benchmarks.RESULTS)
@@ -256,3 +266,48 @@ def factor_between(values: list[float], reference: list[float]) -> tuple[float, 
     assert len(logs) == 3
     half = 4.303 * statistics.stdev(logs) / 3**0.5
     return math.exp(statistics.mean(logs) - half), math.exp(statistics.mean(logs) + half)
+
+
+def test_what_lesson_11_says_of_the_treatments_is_what_was_measured():
+    rows = read("stabilising")["rows"]
+    assert {name: row["settings"] for name, row in rows.items()} == stabilising.ROWS
+    found = {name: row["relative_frechet_distance"] for name, row in rows.items()}
+    values = {name: one["values"] for name, one in found.items()}
+    recipe, bare = values["the course's recipe"], values["no penalty"]
+    assert len(recipe) == 3 and all(one < other for one, other in zip(recipe, bare, strict=True))
+    medians = {name: one["median"] for name, one in found.items()}
+    replacements = [name for name in rows if name.startswith("no penalty, ")]
+    assert min(replacements, key=medians.get) == "no penalty, gradients clipped"
+    for name in ("no penalty, weights clipped", "no penalty, spectral normalisation"):
+        assert medians[name] > medians["no penalty"] * 0.99, name
+    by_seed = [{name: one[seed] for name, one in values.items()} for seed in range(3)]
+    best, worst = ([pick(seed, key=seed.get) for seed in by_seed] for pick in (min, max))
+    faster = "discriminator four times as fast"
+    assert best[0] == faster and worst[2] == faster
+    assert round(by_seed[2][faster] / recipe[2], 1) == 2.0
+    one_layer = values["one layer a size"]
+    assert min(one_layer) < max(recipe) and max(one_layer) > min(recipe)
+    few, augmented = values["5 % of the images"], values["5 % of the images, augmented"]
+    assert 1.05 < statistics.median(few) / medians["the course's recipe"] < 1.15
+    assert all(one > other for one, other in zip(augmented, few, strict=True))
+    seconds = {name: row["seconds"]["median"] for name, row in rows.items()}
+    assert 2.5 < seconds["trained features"] / seconds["the course's recipe"] < 3.5
+    assert abs(medians["trained features"] / medians["the course's recipe"] - 1) < 0.01
+    better = [
+        average < last
+        for row in rows.values()
+        for average, last in zip(
+            row["relative_frechet_distance"]["values"],
+            row["distance_of_the_last_weights"]["values"],
+            strict=True,
+        )
+    ]
+    assert (sum(better), len(better)) == (27, 30)
+
+
+def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images():
+    stored = read("equal_quality")
+    page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")
+    ratios, loop = stored["over_the_textbook_loop"], stored["relative_frechet_distance"]
+    for found in (*ratios.values(), loop[equal_quality.LOOP]):
+        assert f"{found['least']:.2f} to {found['largest']:.2f}" in page
