@@ -42,11 +42,12 @@ class PartialConv2d(nn.Module):
             Features (B, outside, H / stride, W / stride), zero where unknown, and a map of zeros
             and ones that says where they are known, (B, 1, H / stride, W / stride).
         """
-        # In float32: bfloat16 cannot count beyond 256.
+        # In float32 at least: a share in bfloat16 has two or three digits.
         with torch.autocast(x.device.type, enabled=False):
-            ones = torch.ones(1, 1, self.kernel, self.kernel, device=x.device)
-            count = F.conv2d(known.float(), ones, stride=self.stride, padding=self.padding)
-            now_known = (count > 0).float()
+            known = known.to(torch.promote_types(known.dtype, torch.float32))
+            ones = known.new_ones(1, 1, self.kernel, self.kernel)
+            count = F.conv2d(known, ones, stride=self.stride, padding=self.padding)
+            now_known = (count > 0).to(count.dtype)
             scale = self.kernel**2 / torch.where(count > 0, count, torch.ones_like(count))
         y = self.convolution(x * (known > 0)) * scale + self.bias
         return y * now_known, now_known
