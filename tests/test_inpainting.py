@@ -116,7 +116,9 @@ def test_critics_learn_apart_from_the_network():
     found = inpaint_step(state, images, masks, torch.Generator().manual_seed(4))
     assert set(found) == {"loss", "discriminator", "generator", "real logit", "fake logit"}
     assert all(value.shape == () and not value.requires_grad for value in found.values())
-    assert any(not torch.equal(a, b) for a, b in zip(critics, state.critics.parameters()))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(critics, state.critics.parameters(), strict=True)
+    )
     assert all(weight.requires_grad for weight in state.critics.parameters())
     # With a weight of zero but critics at work, the network's step is that without critics.
     gradients = []
@@ -124,7 +126,7 @@ def test_critics_learn_apart_from_the_network():
         other = InpaintState.create(InpaintRecipe(steps=2, adversarial=weight, **SMALL), CPU)
         inpaint_step(other, images, masks, torch.Generator().manual_seed(4))
         gradients.append([one.grad.clone() for one in other.generator.parameters()])
-    for without, little, much in zip(*gradients, strict=True):
+    for without, little, _ in zip(*gradients, strict=True):
         torch.testing.assert_close(without, little, atol=1e-7, rtol=1e-4)
     assert any(not torch.allclose(a, c, rtol=1e-2) for a, _, c in zip(*gradients, strict=True))
 
