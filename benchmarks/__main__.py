@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    adversarial_inpainting,
     architectures,
     augmentation,
     collapse,
     figures,
     gan_losses,
     guidelines,
+    inpainting,
     memory,
     modes,
     quality,
@@ -46,6 +48,8 @@ BENCHMARKS = {
     "gan_losses": Benchmark(gan_losses, 5, long=True),
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
+    "inpainting": Benchmark(inpainting, 3, long=True),
+    "adversarial_inpainting": Benchmark(adversarial_inpainting, 3, long=True),
 }
 GROUPS = {
     "short": [name for name, one in BENCHMARKS.items() if not one.long],

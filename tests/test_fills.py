@@ -68,7 +68,9 @@ def test_the_mean_is_of_known_pixels_channel_by_channel():
 
 
 def ramp(side: int = 16) -> torch.Tensor:
-    rows, columns = torch.meshgrid(*[torch.linspace(-0.4, 0.4, side).double()] * 2, indexing="ij")
+    rows, columns = torch.meshgrid(
+        *[torch.linspace(-0.4, 0.4, side, dtype=torch.float64)] * 2, indexing="ij"
+    )
     return torch.stack([rows + 0.5 * columns, columns - rows])[None]  # (1, 2, side, side)
 
 
