@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
+from course_lib import inpaint_losses, latent_search
 from course_lib import masks as holes
 from course_lib.models import hole_convolutions, inpainting
 
@@ -181,3 +183,25 @@ def test_critics_give_two_logits_and_see_the_mask():
     far[:, :, 20:, 20:] = 0
     before, after = critics(images, masks), critics(far, masks)
     assert torch.equal(before[:, 1], after[:, 1]) and not torch.equal(before[:, 0], after[:, 0])
+
+
+def test_everything_forward_runs_on_a_gpu_it_was_moved_to():
+    """A tensor made on the wrong device fails here, without a GPU."""
+    with FakeTensorMode():
+        with torch.device("cuda"):  # only weights and data: the passes get no default device
+            filling = [*networks().values(), inpainting.UNet(1, 4, noise=3)]
+            critics = inpainting.Critics(1, 32, 4)
+            images, masks, z = (
+                torch.empty(2, 1, 32, 32),
+                torch.ones(2, 1, 32, 32),
+                torch.empty(2, 3),
+            )
+        for network in filling:
+            answers = network(images, masks, z if getattr(network, "noise", 0) else None)
+            composites = holes.composite(answers, images, masks)
+            loss = inpaint_losses.reconstruction_loss(answers, images, masks, "l2", 0.1)
+            loss = loss + inpaint_losses.energy_loss(answers, answers, images, masks)
+            logits = critics(composites, masks)
+            weights = latent_search.context_weights(masks)
+            for one in (answers, composites, loss, logits, weights):
+                assert one.device.type == "cuda"
