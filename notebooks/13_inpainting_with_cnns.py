@@ -479,8 +479,7 @@ verify.claim(
 # %%
 plotting.architecture(
     [
-        ("image, hidden, and mask", (2, 32, 32)),
-        ("conv 3", (16, 32, 32)),
+        ("image and mask, conv 3", (16, 32, 32)),
         ("conv 4, stride 2", (32, 16, 16)),
         ("conv 4, stride 2", (64, 8, 8)),
         ("conv 4, stride 2", (128, 4, 4)),
@@ -489,7 +488,7 @@ plotting.architecture(
         ("up, join, conv 3", (16, 32, 32)),
         ("conv 3, tanh", (1, 32, 32)),
     ],
-    alt="The U-Net: two maps of 32 by 32 shrink to 128 of 4 by 4 and grow to one image again.",
+    alt="The U-Net: 16 maps of 32 by 32 shrink to 128 of 4 by 4 and grow to one image again.",
 )
 
 # %% [markdown]
