@@ -479,22 +479,24 @@ verify.claim(
 # %%
 plotting.architecture(
     [
-        ("image and mask, conv 3", (16, 32, 32)),
-        ("conv 4, stride 2", (32, 16, 16)),
-        ("conv 4, stride 2", (64, 8, 8)),
-        ("conv 4, stride 2", (128, 4, 4)),
-        ("up, join, conv 3", (64, 8, 8)),
-        ("up, join, conv 3", (32, 16, 16)),
-        ("up, join, conv 3", (16, 32, 32)),
+        ("conv 3", (16, 32, 32)),
+        ("conv 4, S = 2", (32, 16, 16)),
+        ("conv 4, S = 2", (64, 8, 8)),
+        ("conv 4, S = 2", (128, 4, 4)),
+        ("up, join", (64, 8, 8)),
+        ("up, join", (32, 16, 16)),
+        ("up, join", (16, 32, 32)),
         ("conv 3, tanh", (1, 32, 32)),
     ],
     alt="The U-Net: 16 maps of 32 by 32 shrink to 128 of 4 by 4 and grow to one image again.",
 )
 
 # %% [markdown]
-# **Figure 13.9.** The U-Net of this lesson. Each convolution but the last is followed by batch
-# normalisation and a LeakyReLU. Joining doubles nothing but the channels that go in: 128 + 64, then
-# 64 + 32, then 32 + 16.
+# **Figure 13.9.** The U-Net of this lesson; what goes in is the hidden image and the mask. The number
+# after "conv" is the kernel's size, S the stride. "Up, join" doubles height and width, joins the map
+# with that of the same size from the way down, 128 + 64 channels, then 64 + 32, then 32 + 16, and
+# convolves with K = 3. Each convolution but the last is followed by batch normalisation and a
+# LeakyReLU.
 #
 # The mask goes in as a channel of its own. Without it a network could not tell a missing pixel,
 # which is 0 after (13.1), from a known grey one.
