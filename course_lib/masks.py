@@ -1,7 +1,7 @@
 """Holes for inpainting (lesson 13): which pixels of an image are missing.
 
 A mask is a float tensor (B, 1, H, W) of zeros and ones. 1 means missing, everywhere in the course.
-Half of the field uses the opposite sense; `check` notices a mask that came from there.
+Others write 1 for known, as the paper on partial convolutions does; `check` notices such a mask.
 
 Every family draws from a `torch.Generator` and on its device, and leaves out a number of pixels
 that is known exactly: `shares` says which. Nothing else of an image decides where its hole is.

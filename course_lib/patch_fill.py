@@ -73,15 +73,16 @@ def _next(
     size = slopes[0] ** 2 + slopes[1] ** 2
     normal = np.gradient(known.astype(float))
     length = np.hypot(*normal)[rows, columns] + 1e-12
-    reach, data = patch // 2, np.zeros(len(rows))
-    for index, (row, column) in enumerate(zip(rows, columns, strict=True)):
-        window = (
-            slice(row - reach, row + reach + 1),
-            slice(column - reach, column + reach + 1),
-        )
-        at = np.unravel_index(size[window].argmax(), size[window].shape)
-        down, across = (slope[window][at] for slope in slopes)
-        data[index] = abs(-across * normal[0][row, column] + down * normal[1][row, column])
+
+    def about(values: np.ndarray) -> np.ndarray:
+        """The windows about the front's pixels: (n, patch^2)."""
+        reach = patch // 2
+        windows = sliding_window_view(values, (patch, patch))
+        return windows[rows - reach, columns - reach].reshape(len(rows), -1)
+
+    every, at = np.arange(len(rows)), about(size).argmax(axis=1)
+    down, across = (about(slope)[every, at] for slope in slopes)
+    data = np.abs(down * normal[1][rows, columns] - across * normal[0][rows, columns])
     best = int((trust * (data / length + FLOOR)).argmax())
     return int(rows[best]), int(columns[best])
 

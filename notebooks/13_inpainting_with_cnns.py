@@ -67,8 +67,8 @@ plotting.image_grid(
 #
 # > **1 means missing, 0 means known**, in this course without exception.
 #
-# Half of the field's programs use the opposite sense. A mask of the wrong sense raises no error in
-# a sum or a product: it trains a network to fill what was there already. So the library's
+# Others write 1 for known: the paper on partial convolutions does (section 13.7). A mask of the wrong
+# sense raises no error in a sum or a product: it trains a network to fill what was there already. So the library's
 # `masks.check` refuses a mask that misses more than half of an image.
 #
 # A method gets the image with its hole hidden,
@@ -163,7 +163,7 @@ mse = masked_metrics.masked_mse(a[:1], x[:1], m[:1])
 verify.equation("13.4", masked_metrics.psnr(mse), torch.tensor([one], dtype=torch.float64))
 
 # %% [markdown]
-# Many papers and programs state the PSNR of the *whole* composite. Its known pixels have no error
+# It is common to state the PSNR of the *whole* composite. Its known pixels have no error
 # at all, so if a share $s = |m| / (HW)$ is missing, its mean squared error is $s$ times the masked
 # one, and
 #
@@ -467,8 +467,8 @@ verify.claim(
 # %% [markdown]
 # ## 13.6 Two networks
 #
-# The **context encoder** (Pathak et al., 2016) was the first convolutional answer. It halves the
-# image until it is 4 x 4, joins all places of each channel with a matrix of its own, because
+# The **context encoder** (Pathak et al., 2016) is an early convolutional answer to large holes. It
+# halves the image until it is 4 x 4, joins all places of each channel with a matrix of its own, because
 # convolutions would carry information across the hole only slowly, and enlarges the map again. All
 # that is known has to pass through the narrow middle.
 #
@@ -552,7 +552,7 @@ def train_step(network: nn.Module, adam: torch.optim.Adam, images: Tensor, masks
 # The network hides the hole itself, in its first line. That is not a matter of taste: whoever calls
 # it *cannot* forget to. Section 13.10 shows what happens otherwise.
 #
-# Holes are drawn anew for every image at every step, so no image comes twice with the same hole.
+# Holes are drawn anew at every step.
 # The library keeps the network as `models.inpainting.UNet` and the loop as
 # `inpainting.train_inpainting`, which adds a moving average of the weights, a falling learning rate
 # and checkpoints, as in lesson 09.
@@ -871,8 +871,8 @@ verify.claim(
 # %% [markdown]
 # ## 13.10 What goes wrong: the answer leaks into the input
 #
-# The most common mistake in inpainting code is one line: the whole image goes into the network, and
-# the mask beside it. The network then sees what it is to find. **Predict before you run:** what does
+# One line is easily forgotten, and nothing complains: the whole image goes into the network, and the
+# mask beside it. The network then sees what it is to find. **Predict before you run:** what does
 # the training loss look like, and what does the network answer when the hole is really empty?
 
 
@@ -939,7 +939,7 @@ verify.claim(
 )
 
 # %% [markdown]
-# The training looks excellent and the network is useless. A test set does not find the mistake if it
+# [[measure: what both claims show.]] A test set does not find the mistake if it
 # is filled by the same code. What finds it: put NaN into the hole and look whether any comes out. The
 # library's tests do that with every fill and every network.
 
@@ -1013,8 +1013,8 @@ verify.claim(
 #   is the composite, over missing pixels alone. The whole image's PSNR grows when the hole shrinks.
 # - The L2 answer is the conditional mean, a grey between the possibilities; the L1 answer the median of
 #   each pixel. Neither is a draw from what is possible: that needs lesson 14.
-# - The linear answer can be written down. Classical fills need no training, and are hard to beat where
-#   the hole is thin.
+# - The linear answer can be written down. Classical fills need no training at all. [[measure: where
+#   they are hard to beat]]
 # - A U-Net carries what is known past the narrow middle. Partial convolutions count what is known, gated
 #   ones learn what to trust.
 # - Hide the hole inside the network, and test it with NaN.

@@ -60,8 +60,8 @@ def masked_l1(answers, images, masks):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **The mask the other way round.** Half of the field's programs write 1 for known. With their mask, or
-# ours in their formula, the error is that of the pixels that were given.
+# **The mask the other way round.** Other programs write 1 for known. With their mask, or ours in their
+# formula, the error is that of the pixels that were given.
 
 
 # %% tags=["mistake"] hint="inverted"
@@ -200,7 +200,7 @@ def network_input(images, masks):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **The answer leaks into the input.** The loss falls as never before, because the network copies.
+# **The answer leaks into the input.** The network can copy it, and has nothing else to learn.
 
 
 # %% tags=["mistake"] hint="leak"

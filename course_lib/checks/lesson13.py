@@ -156,8 +156,8 @@ def network_input(answer: Answer) -> None:
         {
             "leak": (
                 torch.cat([images, masks], dim=1),
-                "The network sees what it is to find: you pass the whole image. Its training loss "
-                "will look excellent, and on a real hole it fails (section 13.10).",
+                "The network sees what it is to find: you pass the whole image. It can learn to "
+                "copy, and in a real hole there is nothing to copy (section 13.10).",
             ),
             "inverted": (
                 torch.cat([images * masks, masks], dim=1),
