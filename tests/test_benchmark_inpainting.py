@@ -25,6 +25,9 @@ def test_every_method_is_measured_on_every_family(small):
         assert shares.least <= one["hole_area"]["median"] <= shares.largest
         best = min(one["methods"][name]["masked_l1"]["median"] for name in fills)
         ours = one["methods"][inpainting.BEST]["masked_l1"]["median"]
+        alone = min(one["methods"][name]["masked_l1"]["median"] for name in inpainting.ONE_IMAGE)
+        found_ratio = one["l1_over_best_of_one_image"]["median"]
+        assert found_ratio == pytest.approx(ours / alone, rel=1e-3)
         assert one["l1_over_best_classical"]["median"] == pytest.approx(ours / best, rel=1e-3)
         for score in one["methods"].values():
             assert 0 < score["masked_l1"]["median"] < 2
