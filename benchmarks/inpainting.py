@@ -5,8 +5,9 @@ four families of holes; the fifth, half an image, none of them has seen. What a 
 is chosen on training images that are kept from everything else. Compared are, over the missing
 pixels of the same test images: the mean absolute error (images are in [-1, 1]), the PSNR in dB, the
 structural similarity; and of the composites the relative Fréchet distance to the very images that
-were filled, 0 for a perfect answer. The U-Net's error is also divided by that of the best classical
-fill, with those that look up training images and without them, and by the best linear answer's. Seconds are of filling, an image, and of training.
+were filled, 0 for a perfect answer. Seconds are of filling, an image, and of training.
+The U-Net's error is also divided by that of the best classical fill, with those that look up
+training images and without them, and by that of the best linear answer.
 """
 
 from __future__ import annotations
