@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | The game and its best discriminator ([lesson 07](07_the_gan_game.ipynb)), the networks and the recipe of [lesson 09](09_dcgan.ipynb), precision and recall ([lesson 10](10_evaluating_generators.ipynb)). What is used of them is recalled where it is used. |
 # | **You will be able to** | build a conditional GAN in two ways and derive the second, say why an auxiliary classifier distorts what it teaches, derive the bound by which InfoGAN finds codes and check it, find a direction for an attribute that you can measure, and trade variety for quality by truncation |
-# | **Time** | less than three minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
+# | **Time** | about three minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
 
 # %%
 import dataclasses
