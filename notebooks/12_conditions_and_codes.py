@@ -1394,7 +1394,7 @@ class_explorer.class_explorer(
 # - R. Shu, H. Bui, S. Ermon. *AC-GAN Learns a Biased Distribution.* NeurIPS workshop on Bayesian deep learning, 2017.
 # - C. Stein. *Estimation of the Mean of a Multivariate Normal Distribution.* The Annals of Statistics, 1981. (The
 #   identity.)
-# - A. Brock, J. Donahue, K. Simonyan. *Large Scale GAN Training for High Fidelity Natural Image Synthesis.* ICLR
-#   2019. Section 3.1 (truncation).
+# - A. Brock, J. Donahue, K. Simonyan. *Large Scale GAN Training for High Fidelity Natural Image Synthesis.*
+#   ICLR 2019. Section 3.1 (truncation).
 # - T. Kynkäänniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila. *Improved Precision and Recall Metric for Assessing
 #   Generative Models.* NeurIPS 2019. Section 2.
