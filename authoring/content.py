@@ -19,6 +19,8 @@ TAG = re.compile(r"\\tag\{([^}]*)\}")
 CAPTION = re.compile(r"^(?:\*\*)?Figure (\d+\.\d+)\.", re.MULTILINE)
 #: A MyST role such as {ref}`text`, or a directive; a brace after a letter belongs to LaTeX.
 ROLE = re.compile(r"(?<![\\\w}`])\{[a-z][\w:+-]*\}`[^`]+`|^\s*(?:```|~~~|:::)\{[a-z]", re.MULTILINE)
+#: A year that wraps to the beginning of a line: Markdown makes a numbered list of it.
+WRAPPED = re.compile(r"^\s*\d{3,}[.)]\s", re.MULTILINE)
 MATH = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 LINK = re.compile(
     r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|\b(?:href|src)=[\"']([^\"']+)[\"']"
@@ -135,6 +137,12 @@ def text_shows_everywhere(page: Page) -> Iterator[Finding]:
     for number, cell in page.markdown():
         if found := ROLE.search(cell.source):
             yield number, f"holds a MyST role, shown raw in notebooks: {found[0].strip()}"
+        if found := WRAPPED.search(prose(cell)):
+            yield (
+                number,
+                f"a line begins with {found[0].strip()!r}, shown as a numbered list; wrap it "
+                f"elsewhere.",
+            )
 
 
 def links_resolve(page: Page) -> Iterator[Finding]:

@@ -579,8 +579,8 @@ def gradient_penalty(critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
 # What each does can be computed for the simplest critic. Let $T(x) = wx$ with one weight, all real points at $d > 0$, all
 # generated ones at 0. Then $L_D = -wd$, every slope is $w$, and for $w > 0$
 #
-# $$ -wd + \lambda\,(w - 1)^2 \;\text{ is least at }\; w = 1 + \frac{d}{2\lambda}, \qquad
-#    -wd + \lambda\,(\sqrt{B}\, w - 1)^2 \;\text{ at }\; w = \frac{1}{\sqrt B} + \frac{d}{2 \lambda B}. \tag{8.14} $$
+# $$ \begin{gathered} -wd + \lambda\,(w - 1)^2 \;\text{ is least at }\; w = 1 + \frac{d}{2\lambda}, \\
+#    -wd + \lambda\,(\sqrt{B}\, w - 1)^2 \;\text{ at }\; w = \frac{1}{\sqrt B} + \frac{d}{2 \lambda B}. \end{gathered} \tag{8.14} $$
 #
 # The first says that the penalty is soft: the slope is a little above one, by more for a larger distance and a
 # smaller $\lambda$. The second is the norm over the whole batch: the critic is flatter by $1/\sqrt B$, and what it
@@ -925,8 +925,8 @@ verify.equation("8.21", values, expected)
 # $\frac{\gamma}{2} \psi^2$ (here $R_1$ and $R_2$ are the same, since the slope is $\psi$ everywhere), the velocity of
 # $(\theta, \psi)$ and its matrix of derivatives at $(0, 0)$ are
 #
-# $$ v = \begin{pmatrix} -\psi\, \ell_G'(\psi\theta) \\ -\theta\, \ell_D'(\psi\theta) - \gamma \psi \end{pmatrix}, \qquad
-#    J = \begin{pmatrix} 0 & g \\ -k & -\gamma \end{pmatrix}, \quad g = -\ell_G'(0), \;\; k = \ell_D'(0). \tag{8.22} $$
+# $$ \begin{gathered} v = \begin{pmatrix} -\psi\, \ell_G'(\psi\theta) \\ -\theta\, \ell_D'(\psi\theta) - \gamma \psi \end{pmatrix}, \qquad
+#    J = \begin{pmatrix} 0 & g \\ -k & -\gamma \end{pmatrix}, \\ g = -\ell_G'(0), \quad k = \ell_D'(0). \end{gathered} \tag{8.22} $$
 #
 # Near the goal the motion is that of the linear system with this matrix. It is decided by the eigenvalues
 #
@@ -985,8 +985,8 @@ for name, g, k, first, second in lines:
 # $A_{\text{sim}} = I + hJ$. If the discriminator moves first and the generator answers its new slope, as our training loop
 # does, it is multiplied by $A_{\text{alt}}$:
 #
-# $$ A_{\text{alt}} = \begin{pmatrix} 1 & hg \\ 0 & 1 \end{pmatrix} \begin{pmatrix} 1 & 0 \\ -hk & 1 - h\gamma \end{pmatrix}, \qquad
-#    \det A_{\text{sim}} = 1 - h \gamma + h^2 g k, \qquad \det A_{\text{alt}} = 1 - h\gamma. \tag{8.24} $$
+# $$ \begin{gathered} A_{\text{alt}} = \begin{pmatrix} 1 & hg \\ 0 & 1 \end{pmatrix} \begin{pmatrix} 1 & 0 \\ -hk & 1 - h\gamma \end{pmatrix}, \\
+#    \det A_{\text{sim}} = 1 - h \gamma + h^2 g k, \qquad \det A_{\text{alt}} = 1 - h\gamma. \end{gathered} \tag{8.24} $$
 #
 # For complex eigenvalues the determinant is the square of their modulus. So without a penalty, simultaneous steps
 # multiply the distance from the goal by $\sqrt{1 + h^2 gk}$ each (for $g = k$): they spiral *outwards*, for every $h$.
@@ -994,8 +994,8 @@ for name, g, k, first, second in lines:
 #
 # What does the part beyond the linear do? For the two logarithmic losses the distance $r$ from the goal obeys
 #
-# $$ \frac{d}{dt} \frac{r^2}{2} = 0 \;\text{ (saturating)}, \qquad
-#    \frac{d}{dt} \frac{r^2}{2} = -\psi\theta\, \tanh \frac{\psi\theta}{2} \le 0 \;\text{ (non-saturating)}. \tag{8.25} $$
+# $$ \begin{aligned} \frac{d}{dt} \frac{r^2}{2} &= 0 && \text{(saturating)}, \\
+#    \frac{d}{dt} \frac{r^2}{2} &= -\psi\theta\, \tanh \frac{\psi\theta}{2} \le 0 && \text{(non-saturating)}. \end{aligned} \tag{8.25} $$
 #
 # The non-saturating game does creep inwards, by a term of fourth order: the nearer, the slower. How slowly? For small $s$,
 # $\tanh (s/2) \approx s/2$, and over one turn of the circle $\psi^2 \theta^2$ is $r^4 / 8$ on average. So $d(r^2)/dt \approx -r^4/8$,

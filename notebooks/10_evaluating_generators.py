@@ -1851,8 +1851,8 @@ verify.claim(
 #
 # ## Sources
 #
-# - M. Heusel et al. *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium.* NeurIPS
-#   2017. (FID.)
+# - M. Heusel et al. *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium.*
+#   NeurIPS 2017. (FID.)
 # - D. Dowson, B. Landau. *The Fréchet Distance between Multivariate Normal Distributions.* Journal of Multivariate
 #   Analysis, 1982.
 # - M. Gelbrich. *On a Formula for the L2 Wasserstein Metric between Measures on Euclidean and Hilbert Spaces.*

@@ -213,8 +213,8 @@ verify.equation("11.2", sympy.limit(plus, tau, sympy.oo), -eta * (b * c - a * d)
 # That was continuous time. Real steps have a length, and a fast player can overshoot. One step of both, with
 # $\eta = \eta_G$, multiplies $(\theta, \psi)$ by
 #
-# $$ A = \begin{pmatrix} 1 + \eta a & -\eta b \\ \tau \eta c & 1 - \tau \eta d \end{pmatrix}, \qquad
-#    \rho(A) < 1 \iff \det A < 1 \;\text{ and }\; |\operatorname{tr} A| < 1 + \det A, \tag{11.3} $$
+# $$ \begin{gathered} A = \begin{pmatrix} 1 + \eta a & -\eta b \\ \tau \eta c & 1 - \tau \eta d \end{pmatrix}, \\
+#    \rho(A) < 1 \iff \det A < 1 \;\text{ and }\; |\operatorname{tr} A| < 1 + \det A, \end{gathered} \tag{11.3} $$
 #
 # where the **spectral radius** $\rho(A)$ is the largest absolute value of an eigenvalue. (The eigenvalues are the roots
 # of $\lambda^2 - \lambda \operatorname{tr} A + \det A$. The second condition says that this polynomial is positive at
@@ -318,8 +318,8 @@ plotting.panels(
 #
 # With Adam there is less to it still. Adam divides the averaged gradient $m$ by the root of the averaged square $v$,
 #
-# $$ \Delta w_t = -\eta\, \frac{\hat m_t}{\sqrt{\hat v_t}}, \qquad
-#    \Delta w_t \text{ is the same for } g_1, \dots, g_t \text{ and for } k g_1, \dots, k g_t,\; k > 0, \tag{11.6} $$
+# $$ \begin{gathered} \Delta w_t = -\eta\, \frac{\hat m_t}{\sqrt{\hat v_t}}, \\
+#    \Delta w_t \text{ is the same for } g_1, \dots, g_t \text{ and for } k g_1, \dots, k g_t,\; k > 0, \end{gathered} \tag{11.6} $$
 #
 # because $m$ is multiplied by $k$ and $v$ by $k^2$. (The hats correct for the start at zero; Adam's small
 # $\varepsilon$ is left out.) If all gradients have one length above $L$, clipping multiplies them all by one number,
@@ -658,7 +658,8 @@ verify.claim(
 # be a dot at one of $n$ places on a ring, and let $T$ move it by $j$ places with probability $s_j$. Then $Tp$ is the
 # convolution of $p$ with $s$, a circulant matrix, whose eigenvalues are the discrete Fourier transform
 #
-# $$ \hat s_k = \sum_j s_j\, e^{-2 \pi i\, jk/n}, \qquad T \text{ can be undone} \iff \hat s_k \ne 0 \text{ for all } k. \tag{11.11} $$
+# $$ \begin{gathered} \hat s_k = \sum_j s_j\, e^{-2 \pi i\, jk/n}, \\
+#    T \text{ can be undone} \iff \hat s_k \ne 0 \text{ for all } k. \end{gathered} \tag{11.11} $$
 #
 # For shifts by $-1$, $0$ or $1$ with probability $1/3$ each, $\hat s_k = \frac13 \bigl(1 + 2 \cos \frac{2 \pi k}{n}\bigr)$,
 # which is zero only for $k = n/3$ and $2n/3$: on 32 places $T$ can be undone, on 33 it cannot. A shift by *any* number of places with
@@ -970,9 +971,9 @@ verify.claim(
 # convolution lays its kernel at each *input* position, $H W$ of them. As in lesson 03, write either as a matrix product
 # $y = A x$, where each entry of $A$ is a weight or zero. Going back, the gradient of the input is $A^\top$ times the gradient of the
 # output: each pair of input and output that a weight joins is multiplied once more. The gradient of a weight sums, over
-# the same pairs, input times output gradient: once more. So
+# the same pairs, input times output gradient: once more. With $N$ the number of multiply-adds, forward and back to each,
 #
-# $$ N_{\text{forward}} = N_{\text{to the input}} = N_{\text{to the weights}} =
+# $$ N_{\text{forward}} = N_{\text{input}} = N_{\text{weights}} =
 #    \begin{cases} B\, O\, C\, K^2\, H' W' & \text{convolution,} \\ B\, O\, C\, K^2\, H W & \text{transposed.} \end{cases} \tag{11.12} $$
 #
 # Training is three times the work of looking. Not always all three: what needs no gradient gets none. In one step, with

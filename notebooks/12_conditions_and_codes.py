@@ -195,7 +195,8 @@ class ConcatenatingDiscriminator(nn.Module):
 # Suppose that it holds, with the same features, for $q(y \mid x)$ as well, with other vectors $v_y^q$. Put both into
 # (12.3). The parts that contain $y$ are linear in $\phi$. All others depend on $x$ alone; call their sum $\psi(x)$:
 #
-# $$ a^*(x, y) = v_y \cdot \phi(x) + \psi(x), \qquad v_y = v_y^p - v_y^q, \quad \psi(x) = \log \frac{p(x)}{q(x)} - \log \frac{Z^p(x)}{Z^q(x)}. \tag{12.5} $$
+# $$ \begin{gathered} a^*(x, y) = v_y \cdot \phi(x) + \psi(x), \\
+#    v_y = v_y^p - v_y^q, \qquad \psi(x) = \log \frac{p(x)}{q(x)} - \log \frac{Z^p(x)}{Z^q(x)}. \end{gathered} \tag{12.5} $$
 #
 # This is the **projection discriminator**: one network that computes $\phi$, one ordinary last layer for $\psi$, and
 # a vector for each class, whose inner product with $\phi$ is added. Mind what is derived and what is assumed. (12.3)
@@ -507,7 +508,8 @@ verify.claim(
 # What we want is $q(x, y) = p(x, y)$. The Kullback-Leibler divergence of two joint distributions splits like (12.3),
 # by the chain rule:
 #
-# $$ \mathrm{KL}\bigl(q(x, y) \,\|\, p(x, y)\bigr) = \mathrm{KL}\bigl(q(x) \,\|\, p(x)\bigr) + \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, p(y \mid x)\bigr). \tag{12.7} $$
+# $$ \begin{aligned} \mathrm{KL}\bigl(q(x, y) \,\|\, p(x, y)\bigr) &= \mathrm{KL}\bigl(q(x) \,\|\, p(x)\bigr) \\
+#    &\quad + \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, p(y \mid x)\bigr). \end{aligned} \tag{12.7} $$
 #
 # The first term, or another divergence of the images alone, is the business of a GAN without classes. So the
 # classifier's part should be the second, with $C$ in the place of $p(y \mid x)$. What the generator of AC-GAN
@@ -758,7 +760,8 @@ verify.claim(
 # image one should be able to tell it. The quantity for that is the **mutual information** of code and image, by how
 # much the image lowers the uncertainty of the code:
 #
-# $$ I(c; x) = \sum_{c, x} P(c, x) \log \frac{P(c, x)}{P(c)\, P(x)} = H(c) - H(c \mid x), \qquad H(c \mid x) = -\mathbb{E}_{P(c, x)} \log P(c \mid x). \tag{12.10} $$
+# $$ \begin{gathered} I(c; x) = \sum_{c, x} P(c, x) \log \frac{P(c, x)}{P(c)\, P(x)} = H(c) - H(c \mid x), \\
+#    H(c \mid x) = -\mathbb{E}_{P(c, x)} \log P(c \mid x). \end{gathered} \tag{12.10} $$
 #
 # It is 0 if the code is ignored, and $H(c) = \log 10$ at most, if the image always tells the number. But
 # $P(c \mid x)$, the probabilities of the codes that could have led to an image, is not known: it would take the
@@ -768,9 +771,10 @@ verify.claim(
 # in $H(c \mid x)$ as $\log Q + \log (P / Q)$. The expectation of the second part, over the codes that belong to an
 # image, is a divergence:
 #
-# $$ I(c; x) = H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x) + \mathbb{E}_{P(x)}\, \mathrm{KL}\bigl(P(c \mid x) \,\|\, Q(c \mid x)\bigr) \;\ge\; H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x). \tag{12.11} $$
+# $$ \begin{aligned} I(c; x) &= H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x) + \mathbb{E}_{P(x)}\, \mathrm{KL}\bigl(P(c \mid x) \,\|\, Q(c \mid x)\bigr) \\
+#    &\ge H(c) + \mathbb{E}_{P(c, x)} \log Q(c \mid x). \end{aligned} \tag{12.11} $$
 #
-# A divergence is never negative, so whatever $Q$ is, the right side is a **lower bound**, and the gap is how wrong
+# A divergence is never negative, so whatever $Q$ is, the second line is a **lower bound**, and the gap is how wrong
 # the recogniser is. Improving $Q$ closes the gap. Improving $G$ with $Q$ fixed raises the bound. And the expectation
 # is easy to sample: draw a code *first*, make an image with it, and ask $Q$ for that very code. The bound is a
 # classifier's loss, in which the generator chooses both the images and what their labels mean.

@@ -176,6 +176,11 @@ TEXT_BREAKS = {
     "caption in the middle": (CAPTION, "# See Figure 7.1. A dot.", 'no caption "Figure 7.k."'),
     "caption too late": (CAPTION, f"# A dot.\n\n# %% [markdown]\n{CAPTION}", "no caption"),
     "caption twice": (CAPTION, f"{CAPTION}\n{CAPTION}", "figure 7.1 occurs 2 times"),
+    "wrapped year": (
+        "A dot:",
+        "A dot, NeurIPS\n# 2017. A dot:",
+        "cell 7: a line begins with '2017.'",
+    ),
     "role": ("A dot:", "A {term}`dot`:", "cell 7: holds a MyST role"),
     "directive": ("A dot:", "A dot:\n#\n# ```{note}\n# Dot.\n# ```", "cell 7: holds a MyST role"),
     "dead link": ("A dot:", "A [dot](missing.md):", "leads nowhere: missing.md"),
