@@ -1867,8 +1867,8 @@ verify.claim(
 #   Generative Models.* NeurIPS 2019. Section 2.
 # - T. Salimans et al. *Improved Techniques for Training GANs.* NeurIPS 2016. Section 4 (the Inception score).
 # - S. Barratt, R. Sharma. *A Note on the Inception Score.* 2018.
-# - C. Meehan, K. Chaudhuri, S. Dasgupta. *A Non-Parametric Test to Detect Data-Copying in Generative Models.* AISTATS
-#   2020.
+# - C. Meehan, K. Chaudhuri, S. Dasgupta. *A Non-Parametric Test to Detect Data-Copying in Generative Models.*
+#   AISTATS 2020.
 # - E. B. Wilson. *Probable Inference, the Law of Succession, and Statistical Inference.* Journal of the American
 #   Statistical Association, 1927.
 # - L. Brown, T. Cai, A. DasGupta. *Interval Estimation for a Binomial Proportion.* Statistical Science, 2001.
