@@ -527,7 +527,8 @@ verify.claim(
 # alone, so its best answer is $q(y \mid x)$, and the generator is rewarded for *fooling* it. $C$ is then taught on
 # real images alone:
 #
-# $$ \mathbb{E}_{q(x, y)} \bigl[ -\log C(y \mid x) + \log C'(y \mid x) \bigr] = \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, C(y \mid x)\bigr) \quad \text{if } C' = q(y \mid x). \tag{12.9} $$
+# $$ \begin{gathered} \mathbb{E}_{q(x, y)} \bigl[ -\log C(y \mid x) + \log C'(y \mid x) \bigr] = \mathbb{E}_{q(x)}\, \mathrm{KL}\bigl(q(y \mid x) \,\|\, C(y \mid x)\bigr) \\
+#    \text{if } C' = q(y \mid x). \end{gathered} \tag{12.9} $$
 
 # %% tags=["verify"]
 C = torch.rand(3, 5, generator=random).double() + 0.1
