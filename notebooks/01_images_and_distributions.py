@@ -422,7 +422,7 @@ samples = {
 for name, images in samples.items():
     found[name] = distance(images)
 for name, value in found.items():
-    print(f"{name:22} {value:.4f}" if value < 0.01 else f"{name:22} {value:.2f}")
+    print(f"{name:22} {value:.4f}" if value < 0.01 else f"{name:22} {value:.1f}")
 plotting.image_grid(
     torch.cat([images[:10] for images in samples.values()] + [train.batch(range(10, 20))]),
     columns=10,
