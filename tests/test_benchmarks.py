@@ -12,6 +12,7 @@ from benchmarks import __main__ as benchmarks
 from benchmarks import (
     architectures,
     augmentation,
+    collapse,
     equal_quality,
     gan_losses,
     guidelines,
@@ -311,3 +312,15 @@ def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images
     ratios, loop = stored["over_the_textbook_loop"], stored["relative_frechet_distance"]
     for found in (*ratios.values(), loop[equal_quality.LOOP]):
         assert f"{found['least']:.2f} to {found['largest']:.2f}" in page
+
+
+def test_the_pages_state_what_was_measured_of_late_collapse():
+    stored = read("collapse")
+    page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")
+    rows = [stored[f"{factor:g} times the learning rate"] for factor in collapse.FACTORS]
+    ratios = [row["final_over_best"]["median"] for row in rows]
+    ends = [row["final_distance"]["median"] for row in rows]
+    assert "{:.2f}, {:.2f} and {:.2f} times the best".format(*ratios) in page
+    assert "end at {:.4f}, {:.4f} and {:.4f}".format(*ends) in page
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"within {100 * (max(ratios) - 1):.0f} % of it" in readme
