@@ -750,8 +750,9 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 11.8.** The same recipe, images and steps. Above, the change is applied to the real images only: the garments
-# stand off centre, some are cut off at the border. Below they stand in the middle, rough as they are.
+# **Figure 11.8.** The same recipe, images and steps. Above, the change is applied to the real images only: some garments
+# stand off centre and are cut off at the border. Below, both are changed. After so few steps these images are rougher, some
+# are only pieces. Which row lies nearer to the centre cannot be judged from ten images; the cell below measures it.
 
 # %% tags=["verify"]
 verify.claim(

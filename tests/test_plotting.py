@@ -98,6 +98,22 @@ def test_file_is_a_palette_png_with_the_right_colours():
     assert tuple(rgb(picture)[0, 0]) == (255, 255, 255)
 
 
+def test_palette_keeps_the_rare_extremes_of_a_colour_map():
+    # Chosen by frequency, rare colours are shown as others: 20 levels off here, red as purple.
+    place = np.linspace(-1, 1, 64)
+    hill = 0.6 * np.exp(-8 * ((place - 0.3) ** 2 + (place[:, None] + 0.4) ** 2))
+    values = hill - np.exp(-40 * ((place + 0.2) ** 2 + (place[:, None] - 0.3) ** 2))
+    shown = (
+        (matplotlib.colormaps["RdBu_r"]((values + 1) / 2)[..., :3] * 255).round().astype(np.uint8)
+    )
+    pixels = np.full((400, 400, 3), 255, np.uint8)  # (H, W, 3)
+    pixels[:64, :64] = shown
+    pixels[100, :256] = np.arange(256, dtype=np.uint8)[:, None]  # the greys of smooth text
+    back = np.asarray(Image.open(io.BytesIO(palette_png(pixels))).convert("RGB")).astype(int)
+    assert np.abs(back - pixels).max() <= 16
+    assert (back[200:] == 255).all()
+
+
 def test_palette_keeps_all_greys_close_and_rare_ones_too():
     # An adaptive palette spends its colours on the crowded middle and is 19 levels off elsewhere.
     noise = np.random.default_rng(0).normal(127.5, 38, (300, 300)).clip(0, 255)
