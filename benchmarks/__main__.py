@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    adversarial_inpainting,
     architectures,
     augmentation,
     collapse,
@@ -19,6 +20,7 @@ from benchmarks import (
     figures,
     gan_losses,
     guidelines,
+    inpainting,
     memory,
     modes,
     quality,
@@ -50,6 +52,8 @@ BENCHMARKS = {
     "stabilising": Benchmark(stabilising, 3, long=True),
     "architectures": Benchmark(architectures, 5, long=True),
     "augmentation": Benchmark(augmentation, 5, long=True),
+    "inpainting": Benchmark(inpainting, 3, long=True),
+    "adversarial_inpainting": Benchmark(adversarial_inpainting, 3, long=True),
 }
 GROUPS = {
     "short": [name for name, one in BENCHMARKS.items() if not one.long],

@@ -1,4 +1,4 @@
-"""The command line: python -m course_lib train | sample | evaluate | data."""
+"""The command line: python -m course_lib train | sample | evaluate | inpaint | data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ EXAMPLES = """examples:
   python -m course_lib train dcgan --resume        go on after Ctrl-C
   torchrun --standalone --nproc-per-node 2 -m course_lib train dcgan      on two GPUs
   python -m course_lib sample --npy images.npy --count 1000
+  python -m course_lib train inpaint               a network that fills holes
+  python -m course_lib inpaint photo.png --mask hole.png -o filled.png
 """
 
 
@@ -42,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="python -m course_lib",
-        description="Train, sample and evaluate the course's generators.",
+        description="Train, sample and evaluate the course's generators, and fill holes.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -79,6 +81,21 @@ def parser() -> argparse.ArgumentParser:
         help="file for the weights",
     )
 
+    fill = models.add_parser("inpaint", parents=[device], help="the U-Net of lesson 13")
+    length = fill.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=positive(float), help="train for about so long")
+    length.add_argument("--steps", type=positive(int), help="train for so many steps")
+    known = ("fashion-mnist", "photographs", "cifar-10", "celeba")
+    fill.add_argument("--data", default=None, choices=known, help="image set")
+    fill.add_argument(
+        "--out", type=Path, default=Path("runs/inpaint"), help="folder for the results"
+    )
+    fill.add_argument("--seed", type=seed_number, default=None, help="default: 0")
+    fill.add_argument(
+        "--adversarial", type=positive(float), help="weight of two critics (default: none)"
+    )
+    fill.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+
     run = argparse.ArgumentParser(add_help=False)
     run.add_argument("--run", type=Path, default=Path("runs/dcgan"), help="folder of a training")
     sample = commands.add_parser("sample", parents=[device, run], help="draw images")
@@ -87,6 +104,24 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--npy", type=Path, help="write float32 (N, C, H, W) in [-1, 1] here")
     sample.add_argument("--out", type=Path, help="write a picture here (default: samples.png)")
     commands.add_parser("evaluate", parents=[device, run], help="measure the quality of a training")
+    inpaint = commands.add_parser("inpaint", parents=[device], help="fill a hole in an image")
+    inpaint.add_argument("image", type=Path, help="grey or colour, of any size")
+    inpaint.add_argument("--mask", type=Path, required=True, help="as large; white is missing")
+    inpaint.add_argument("-o", "--out", type=Path, required=True, help="PNG or TIFF to write")
+    inpaint.add_argument(
+        "--method",
+        default="network",
+        choices=("network", "harmonic", "biharmonic", "patches"),
+        help="default: network",
+    )
+    inpaint.add_argument(
+        "--run", type=Path, default=Path("runs/inpaint"), help="folder of the network's training"
+    )
+    inpaint.add_argument("--seed", type=seed_number, default=0, help="of the noise (default: 0)")
+    inpaint.add_argument("--invert", action="store_true", help="in the mask, black is missing")
+    inpaint.add_argument(
+        "--large-hole", action="store_true", help="more than half of the image may be missing"
+    )
     commands.add_parser("data", help="say which data are available and intact")
     return top
 
@@ -95,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a stated problem, 2 wrong usage."""
     options = parser().parse_args(arguments)
     # Imported late: torch takes seconds, and a help text should not.
-    from course_lib import commands, runtime
+    from course_lib import commands, inpaint_commands, runtime
     from course_lib.checkpoints import CheckpointError
     from course_lib.data import DataError
     from course_lib.distributed import StoppedElsewhere
@@ -116,6 +151,29 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if options.command == "evaluate":
             return commands.evaluate(run=options.run, device=device)
+        if options.command == "inpaint":
+            return inpaint_commands.inpaint(
+                image=options.image,
+                mask=options.mask,
+                out=options.out,
+                method=options.method,
+                run=options.run,
+                device=device,
+                seed=options.seed,
+                invert=options.invert,
+                large=options.large_hole,
+            )
+        if options.model == "inpaint":
+            return inpaint_commands.train_inpaint(
+                out=options.out,
+                device=device,
+                data_name=options.data,
+                steps=options.steps,
+                minutes=options.minutes,
+                seed=options.seed,
+                adversarial=options.adversarial,
+                resume=options.resume,
+            )
         if options.model == "classifier":
             return commands.train_classifier(
                 out=options.out, device=device, epochs=options.epochs, seed=options.seed

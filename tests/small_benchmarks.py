@@ -10,11 +10,13 @@ import torch
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import (
+    adversarial_inpainting,
     arithmetic,
     collapse,
     equal_quality,
     gan_losses,
     guidelines,
+    inpainting,
     measuring,
     modes,
     quality,
@@ -26,7 +28,8 @@ from benchmarks import (
     throughput,
     time_to_quality,
 )
-from course_lib import data, recipes, training
+from course_lib import data, inpaint_recipes, latent_search, recipes, training
+from course_lib import inpainting as inpaint_training
 
 CPU = torch.device("cpu")
 RECIPE = recipes.Recipe(steps=6, batch=8, latent=5, size=8, width=4, r1=1.0, r1_every=2)
@@ -67,6 +70,20 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(guidelines, "RULES", (guidelines.PLAIN, "Adam with beta1 = 0.9"))
     monkeypatch.setattr(stabilising, "STEPS", 2)
     monkeypatch.setattr(stabilising, "WIDTH", 4)
+    monkeypatch.setattr(inpaint_recipes, "CPU", recipes.CPU)
+    monkeypatch.setattr(inpaint_training, "faster_dtype", lambda recipe, device: "float32")
+    for module in (inpainting, adversarial_inpainting):
+        monkeypatch.setattr(module, "STEPS", 2)
+    monkeypatch.setattr(inpainting, "COUNT", 20)
+    monkeypatch.setattr(inpainting, "TUNING", 4)
+    monkeypatch.setattr(inpainting, "NEIGHBOURS", (1, 3))
+    monkeypatch.setattr(inpainting, "PATCHES", (5,))
+    monkeypatch.setattr(adversarial_inpainting, "GAN_STEPS", 2)
+    monkeypatch.setattr(adversarial_inpainting, "WEIGHTS", (0.0, 0.1))
+    monkeypatch.setattr(adversarial_inpainting, "SEARCHED", 3)
+    monkeypatch.setattr(adversarial_inpainting, "ANSWERS", 3)
+    settings = latent_search.Settings(steps=3, starts=2)
+    monkeypatch.setattr(adversarial_inpainting, "SEARCH", settings)
     monkeypatch.setattr(benchmarks, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(benchmarks, "DOCS", tmp_path / "docs")
     return tmp_path

@@ -1,0 +1,207 @@
+"""Networks that fill holes: no leak, equations of the convolutions, sizes, and the two critics."""
+
+import math
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
+
+from course_lib import inpaint_losses, latent_search
+from course_lib import masks as holes
+from course_lib.models import hole_convolutions, inpainting
+
+KINDS = list(hole_convolutions.BLOCKS)
+
+
+def networks(channels: int = 1) -> dict[str, torch.nn.Module]:
+    found = {kind: inpainting.UNet(channels, 4, kind) for kind in KINDS}
+    return found | {"context": inpainting.ContextEncoder(channels, 32, 4)}
+
+
+def draw(name, count: int = 3, side: int = 32) -> torch.Tensor:
+    return holes.draw(name, count, side, side, torch.Generator().manual_seed(8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", networks())
+def test_the_answer_cannot_leak_into_the_input(name, channels):
+    torch.manual_seed(0)
+    network = networks(channels)[name].train()
+    images, masks = torch.rand(3, channels, 32, 32) * 2 - 1, draw(["random box", "free form"])
+    spoilt = torch.where(masks > 0, torch.tensor(math.nan), images)
+    found = network(images, masks)
+    assert found.shape == images.shape and found.abs().max() <= 1
+    assert torch.equal(found, network(spoilt, masks))
+    # What is known does reach the answer, and the gradient every weight.
+    changed = images + 0.5 * (1 - masks)
+    assert not torch.allclose(found, network(changed, masks), atol=1e-4)
+    found.square().sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+@pytest.mark.parametrize("kernel,stride", [(3, 1), (5, 1), (4, 2), (3, 2)])
+def test_a_partial_convolution_keeps_a_constant_under_an_averaging_kernel(kernel, stride):
+    layer = hole_convolutions.PartialConv2d(2, 1, kernel, stride).double()
+    torch.nn.init.constant_(layer.convolution.weight, 1 / (2 * kernel**2))
+    masks = torch.cat([draw(name, 1) for name in holes.FAMILIES]).double()
+    images = torch.full((len(masks), 2, 32, 32), 0.7).double()
+    found, known = layer(holes.hide(images, masks), 1 - masks)
+    assert torch.equal(known, known.bool().double()) and known.shape == found.shape
+    torch.testing.assert_close(found, 0.7 * known)  # at the image's border too
+    plain = layer.convolution(holes.hide(images, masks))
+    assert (plain - 0.7).abs().max() > 0.1  # without the normalisation it is not
+
+
+def test_a_partial_convolution_is_its_equation_pixel_by_pixel():
+    torch.manual_seed(1)
+    layer = hole_convolutions.PartialConv2d(3, 2, 3, 1).double()
+    torch.nn.init.normal_(layer.bias)
+    images, masks = torch.randn(1, 3, 8, 8).double(), draw("free form", 1, 8).double()
+    found, known = layer(images, 1 - masks)
+    weight, bias = layer.convolution.weight, layer.bias.flatten()
+    for row in range(1, 7):
+        for column in range(1, 7):
+            there = (1 - masks)[0, :, row - 1 : row + 2, column - 1 : column + 2]
+            patch = images[0, :, row - 1 : row + 2, column - 1 : column + 2]
+            expected = torch.zeros(2).double()
+            if there.sum() > 0:
+                expected = (weight * patch * there).sum(dim=(1, 2, 3)) * 9 / there.sum() + bias
+            torch.testing.assert_close(found[0, :, row, column], expected)
+            assert known[0, 0, row, column] == float(there.sum() > 0)
+
+
+def test_a_partial_convolution_of_a_whole_image_is_a_convolution_inside():
+    torch.manual_seed(2)
+    layer, images = hole_convolutions.PartialConv2d(2, 3, 3, 1), torch.randn(2, 2, 8, 8)
+    found, known = layer(images, torch.ones(2, 1, 8, 8))
+    inside = (..., slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(found[inside], layer.convolution(images)[inside])
+    assert known.all()
+
+
+def test_known_channels_beside_unknown_ones_count_by_their_share():
+    """One convolution of joined maps is that of the paper, with a mask for every channel."""
+    torch.manual_seed(3)
+    layer = hole_convolutions.PartialConv2d(5, 2, 3, 1).double()
+    first, second = torch.randn(1, 2, 6, 6).double(), torch.randn(1, 3, 6, 6).double()
+    there = [1 - draw("free form", 2, 6)[index : index + 1].double() for index in (0, 1)]
+    x = torch.cat([first * there[0], second * there[1]], dim=1)
+    found, known = layer(x, (2 * there[0] + 3 * there[1]) / 5)
+    every = torch.cat([there[0].expand(1, 2, 6, 6), there[1].expand(1, 3, 6, 6)], dim=1)
+    count = F.conv2d(every, torch.ones(1, 5, 3, 3).double(), padding=1)
+    expected = layer.convolution(x) * torch.where(count > 0, 45 / count.clamp(min=1), 0.0)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(known, (count > 0).double())
+
+
+@pytest.mark.parametrize("family", holes.FAMILIES)
+def test_of_the_last_features_of_a_partial_u_net_all_are_known(family):
+    network, seen = inpainting.UNet(1, 4, "partial"), []
+    network.up[-1].register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[1]))
+    network(torch.zeros(4, 1, 32, 32), draw(family, 4))
+    # The last layer's window reaches one pixel further.
+    assert F.max_pool2d(seen[0], 3, 1, 1).all()
+
+
+def test_a_gated_convolution_is_its_equation():
+    torch.manual_seed(4)
+    layer, x = hole_convolutions.GatedConv2d(2, 3, 3, 1), torch.randn(2, 2, 8, 8)
+    weight, bias = layer.both.weight, layer.both.bias
+    features = F.conv2d(x, weight[:3], bias[:3], padding=1)
+    gates = F.conv2d(x, weight[3:], bias[3:], padding=1)
+    torch.testing.assert_close(layer(x), F.elu(features) / (1 + torch.exp(-gates)))
+    with torch.no_grad():
+        bias[3:] = 50.0  # an open gate lets everything through
+        weight[3:] = 0.0
+    torch.testing.assert_close(layer(x), F.elu(features))
+
+
+def test_the_channelwise_layer_joins_places_and_not_channels():
+    torch.manual_seed(5)
+    layer, x = inpainting.ChannelwiseLinear(3, 4), torch.randn(2, 3, 4, 4)
+    expected = torch.stack([x[:, c].flatten(1) @ layer.weight[c] for c in range(3)], dim=1)
+    torch.testing.assert_close(layer(x), expected.view(2, 3, 4, 4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_u_net_fills_any_size_that_divides(kind):
+    network = inpainting.UNet(1, 4, kind).eval()
+    masks = torch.zeros(1, 1, 24, 40)
+    masks[:, :, 4:9, 5:20] = 1
+    assert network(torch.zeros(1, 1, 24, 40), masks).shape == (1, 1, 24, 40)
+    with pytest.raises(ValueError, match="multiples of 8, got 28 x 24"):
+        network(torch.zeros(1, 1, 28, 24), torch.zeros(1, 1, 28, 24))
+    with pytest.raises(ValueError, match="exactly 32, got 64 x 32"):
+        inpainting.ContextEncoder(1, 32, 4)(torch.zeros(1, 1, 64, 32), torch.zeros(1, 1, 64, 32))
+
+
+def test_noise_reaches_the_answer_and_is_asked_for():
+    torch.manual_seed(6)
+    network = inpainting.UNet(1, 4, noise=5).eval()
+    images, masks, z = torch.zeros(2, 1, 16, 16), draw("random box", 2, 16), torch.randn(2, 5)
+    assert not torch.equal(network(images, masks, z), network(images, masks, -z))
+    for wrong in (None, z[:1], z[:, :4]):
+        with pytest.raises(ValueError, match="noise of shape"):
+            network(images, masks, wrong)
+    with pytest.raises(ValueError, match="noise of shape None"):
+        inpainting.UNet(1, 4)(images, masks, z)
+
+
+def test_networks_that_cannot_be():
+    for wrong in ({"kind": "full"}, {"levels": 0}, {"kind": "partial", "noise": 4}):
+        with pytest.raises(ValueError, match="expected a kind"):
+            inpainting.UNet(**wrong)
+    with pytest.raises(ValueError, match="size of 8"):
+        inpainting.ContextEncoder(size=24)
+
+
+def test_the_square_is_about_the_hole_and_inside_the_image():
+    images = torch.arange(32.0 * 32).view(1, 1, 32, 32).expand(3, 2, 32, 32)
+    masks = torch.zeros(3, 1, 32, 32)
+    masks[0, :, 8:24, 8:24] = 1  # in the middle
+    masks[1, :, :3, :2] = 1  # in the corner
+    masks[2, :, 10:12, 28:30] = 1  # near the right side
+    found = inpainting.crop_at_hole(images, masks, 16)
+    assert found.shape == (3, 2, 16, 16)
+    for index, (row, column) in enumerate(((8, 8), (0, 0), (3, 16))):
+        expected = images[index, :, row : row + 16, column : column + 16]
+        assert torch.equal(found[index], expected)
+
+
+def test_critics_give_two_logits_and_see_the_mask():
+    torch.manual_seed(7)
+    critics = inpainting.Critics(3, 32, 4)
+    images, masks = torch.rand(4, 3, 32, 32), draw("random box", 4)
+    found = critics(images, masks)
+    assert found.shape == (4, 2)
+    assert not torch.allclose(found, critics(images, draw("centre square", 4)))
+    # The second sees nothing outside its square.
+    far = images.clone()
+    masks = torch.zeros(4, 1, 32, 32)
+    masks[:, :, :8, :8] = 1
+    far[:, :, 20:, 20:] = 0
+    before, after = critics(images, masks), critics(far, masks)
+    assert torch.equal(before[:, 1], after[:, 1]) and not torch.equal(before[:, 0], after[:, 0])
+
+
+def test_everything_forward_runs_on_a_gpu_it_was_moved_to():
+    """A tensor made on the wrong device fails here, without a GPU."""
+    with FakeTensorMode():
+        with torch.device("cuda"):  # only weights and data: the passes get no default device
+            filling = [*networks().values(), inpainting.UNet(1, 4, noise=3)]
+            critics = inpainting.Critics(1, 32, 4)
+            images, masks, z = (
+                torch.empty(2, 1, 32, 32),
+                torch.ones(2, 1, 32, 32),
+                torch.empty(2, 3),
+            )
+        for network in filling:
+            answers = network(images, masks, z if getattr(network, "noise", 0) else None)
+            composites = holes.composite(answers, images, masks)
+            loss = inpaint_losses.reconstruction_loss(answers, images, masks, "l2", 0.1)
+            loss = loss + inpaint_losses.energy_loss(answers, answers, images, masks)
+            logits = critics(composites, masks)
+            weights = latent_search.context_weights(masks)
+            for one in (answers, composites, loss, logits, weights):
+                assert one.device.type == "cuda"
