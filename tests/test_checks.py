@@ -18,7 +18,7 @@ from course_lib.checks import CheckFailed
 
 LESSONS = {
     number: importlib.import_module(f"test_checks_lesson{number}")
-    for number in ("01", "02", "03", "04", "05", "06", "07", "08", "10", "11", "12", "13")
+    for number in ("01", "02", "03", "04", "05", "06", "07", "08", "10", "11", "12", "13", "14")
 }
 CHECKS = {
     number: importlib.import_module(f"course_lib.checks.lesson{number}") for number in LESSONS
@@ -26,7 +26,7 @@ CHECKS = {
 FOLDER = Path(__file__).parents[1] / "course_lib" / "checks"
 FILES = [
     path
-    for number in ("03", "04", "05", "06", "07", "08", "10", "11", "12", "13")
+    for number in ("03", "04", "05", "06", "07", "08", "10", "11", "12", "13", "14")
     for path in FOLDER.glob(f"lesson{number}*.py")
 ]
 
