@@ -7,6 +7,39 @@ from torch import Tensor, nn
 
 from course_lib import inpainting
 from course_lib import masks as holes
+from course_lib.models.inpainting import UNet
+
+
+def with_noise(network: UNet, length: int, random: torch.Generator, scale: float = 0.1) -> UNet:
+    """A copy of a U-Net that takes noise as well: the same layers, and weights for the noise.
+
+    Args:
+        network: a plain U-Net without noise.
+        length: of the latent vector, at least 1.
+        random: source of the new weights, on the CPU.
+        scale: standard deviation of the new weights; with 0 the copy ignores its noise.
+
+    Returns:
+        A U-Net on the CPU, in training mode, called with z of shape (B, length).
+
+    Raises:
+        ValueError: if the network takes noise already, or is not a plain one.
+    """
+    config = network.config
+    if config["noise"] or config["kind"] != "plain" or length < 1:
+        raise ValueError(
+            "expected a plain U-Net without noise and a length of at least 1, got "
+            f"{config} and {length}"
+        )
+    fed = UNet(**(config | {"noise": length}))
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
+    # The noise joins the smallest map, so the first enlarging block alone has more inputs.
+    name, below = "up.0.layers.0.weight", config["width"] * 2 ** config["levels"]
+    old = weights[name]  # (out, below + skip, 3, 3)
+    extra = torch.randn(len(old), length, *old.shape[2:], generator=random) * scale
+    weights[name] = torch.cat([old[:, :below], extra, old[:, below:]], dim=1)
+    fed.load_state_dict(weights)
+    return fed
 
 
 def several(

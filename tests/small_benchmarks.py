@@ -78,6 +78,7 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(inpainting, "TUNING", 4)
     monkeypatch.setattr(inpainting, "NEIGHBOURS", (1, 3))
     monkeypatch.setattr(inpainting, "PATCHES", (5,))
+    monkeypatch.setattr(adversarial_inpainting, "MORE", 2)
     monkeypatch.setattr(adversarial_inpainting, "GAN_STEPS", 2)
     monkeypatch.setattr(adversarial_inpainting, "WEIGHTS", (0.0, 0.1))
     monkeypatch.setattr(adversarial_inpainting, "SEARCHED", 3)

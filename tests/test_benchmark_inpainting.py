@@ -74,12 +74,34 @@ def test_the_curve_the_search_and_the_several_answers(small):
     # Two starts of three steps and a last look: 8 passes forward, 6 backward.
     assert search["search"]["passes"]["median"] == 14 and search["network"]["passes"]["median"] == 1
     assert search["search_over_network_seconds"]["median"] > 0
-    several = {name: one["median"] for name, one in found["several_answers"].items()}
-    assert several["spread"] > 0 and several["l1_of_the_best"] <= several["l1_of_one"]
+    assert list(found["several_answers"]) == list(adversarial_inpainting.SEVERAL)
+    for row in found["several_answers"].values():
+        several = {name: one["median"] for name, one in row.items()}
+        assert several["spread"] > 0 and several["l1_of_the_best"] <= several["l1_of_one"]
+        assert several["psnr_of_the_mean"] >= several["psnr_of_one"]
+        assert several["composite_frechet"] > 0
+    for family in adversarial_inpainting.FAMILIES:
+        shares = holes.shares(family, 32, 32)
+        assert shares.least <= found["hole_area"][family]["median"] <= shares.largest
 
 
 def test_recipes_with_critics_have_no_momentum():
     plain = adversarial_inpainting.recipe({"adversarial": 0.0}, 0, "float32", CPU)
     judged = adversarial_inpainting.recipe({"adversarial": 0.1}, 0, "float32", CPU)
     assert plain.betas == (0.9, 0.99) and judged.betas == (0.0, 0.99)
-    assert plain.steps == judged.steps and plain.rate == judged.rate
+    assert plain.steps == judged.steps == adversarial_inpainting.MORE
+    assert plain.rate == judged.rate
+
+
+def test_every_row_begins_with_the_same_network(small, monkeypatch):
+    """The shared network is copied: a row leaves no trace in the next one."""
+    begins, train = [], adversarial_inpainting.trained_on
+
+    def watched(chosen, images, device, network=None):
+        if network is not None:
+            begins.append(next(network.parameters()).detach().clone())
+        return train(chosen, images, device, network)
+
+    monkeypatch.setattr(adversarial_inpainting, "trained_on", watched)
+    result_of("adversarial_inpainting", small)
+    assert len(begins) == 4 and all(torch.equal(one, begins[0]) for one in begins)

@@ -212,7 +212,8 @@ WRONG = [
 @pytest.fixture(scope="module")
 def taught() -> dict:
     """The names that the lesson defines in its cells tagged `keep`."""
-    names = {"torch": torch, "Tensor": torch.Tensor, "nn": nn, "F": F, "dcgan": dcgan}
+    names = {"torch": torch, "Tensor": torch.Tensor, "nn": nn, "F": F}
+    names |= {"dcgan": dcgan, "models": models}
     for cell in jupytext.read(REPOSITORY / "notebooks" / "14_adversarial_inpainting.py").cells:
         if "keep" in cell.metadata.get("tags", []):
             exec(cell.source, names)
@@ -297,3 +298,14 @@ def test_the_lessons_weights_and_search_are_the_librarys(taught):
     )
     found = taught["search"](generator, images, holes, z, 4, 0.05, 0.01)
     torch.testing.assert_close(found, kept.z, atol=1e-4, rtol=1e-3)
+
+
+def test_the_lessons_noise_is_the_librarys(taught):
+    torch.manual_seed(6)
+    network = models.UNet(1, 4)
+    both = [
+        one(network, 3, torch.Generator().manual_seed(7))
+        for one in (taught["with_noise"], several_answers.with_noise)
+    ]
+    states = [one.state_dict() for one in both]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())

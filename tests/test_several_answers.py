@@ -56,7 +56,7 @@ def test_what_has_no_several_answers():
 
 
 def test_the_score_is_least_for_draws_from_the_truth():
-    """Of answers that are black or white with probability p, those with the truth's p score best."""
+    """Of answers that are black or white by chance, those with the chances of the truth win."""
     random = torch.Generator().manual_seed(4)
     shape, masks = (400, 1, 16, 16), torch.ones(400, 1, 16, 16)
 
@@ -89,3 +89,18 @@ def test_the_price_of_realism():
             tradeoff.decibels_lost(wrong)
     first, second = torch.zeros(2), torch.tensor([1.0, -2.0])
     assert torch.equal(tradeoff.mixture(first, second, 0.25), torch.tensor([0.25, -0.5]))
+
+
+def test_noise_is_added_to_a_network_that_answers_as_before():
+    images, masks, _ = case(channels=1)
+    torch.manual_seed(5)
+    network = models.UNet(1, 4, levels=2)
+    fed = several_answers.with_noise(network, 3, torch.Generator().manual_seed(6), scale=0.0)
+    z = torch.randn(3, 3, generator=torch.Generator().manual_seed(7))
+    torch.testing.assert_close(fed(images, masks, z), network(images, masks))
+    fed = several_answers.with_noise(network, 3, torch.Generator().manual_seed(6)).eval()
+    assert not torch.equal(fed(images, masks, z), fed(images, masks, -z))
+    assert fed.noise == 3
+    for wrong in (fed, models.UNet(1, 4, kind="gated")):
+        with pytest.raises(ValueError, match="plain U-Net without noise"):
+            several_answers.with_noise(wrong, 3, torch.Generator())
