@@ -40,8 +40,9 @@ def energy_loss(
     """Distance of two random answers from the truth, less half of that from each other.
 
     With spread 1 this is, pixel by pixel, an unbiased estimate of the continuous ranked
-    probability score, whose mean is least when the answers have the distribution of the truth
-    given what is known. With spread 0 the best answer is one, the median.
+    probability score, whose mean is least when each pixel's answers have the distribution of its
+    truth given what is known. How pixels go together it does not see. With less spread the best
+    answers keep to the middle of that distribution; with spread 0 the best answer is the median.
 
     Args:
         first, second: answers from independent noise, (B, C, H, W) in [-1, 1].
@@ -52,8 +53,9 @@ def energy_loss(
     Returns:
         The mean over missing pixels, then over the batch, (); never below 0 on average.
 
-    Source: lesson 14; Gneiting, Raftery, "Strictly Proper Scoring Rules, Prediction, and
-    Estimation", Journal of the American Statistical Association, 2007, section 4.2.
+    Source: lesson 14, equations (14.9) and (14.10); Gneiting, Raftery, "Strictly Proper Scoring
+    Rules, Prediction, and Estimation", Journal of the American Statistical Association, 2007,
+    section 4.2.
     """
     apart = reconstruction_loss(first, second, masks)
     truth = reconstruction_loss(first, images, masks) + reconstruction_loss(second, images, masks)

@@ -1167,18 +1167,18 @@ for _ in widgets.watch(
 # %% [markdown]
 # **Figure 14.11.** The DCGAN of lesson 09 with the course's recipe, trained for a few hundred steps only. [[measure: quality]]
 #
-# An opponent deserves its best settings. They were chosen on 24 *training* images: [[measure: what was tried]]. Here are
-# three of the choices again, on 12 training images. **Predict before you run:** which matters more, more steps or
-# more starts?
+# An opponent deserves its best settings. They were chosen on 24 *training* images with a DCGAN of 700 steps:
+# 1, 4 and 12 starts, 100 and 300 steps, learning rates of 0.05 and 0.15, windows of 7 and 15, $\lambda$ from 0.003 to 0.3,
+# without and with the discriminator's objection. Some of it again, here, on 16 training images.
+# **Predict before you run:** three times as many steps bring the loss down. Does the error in the hole fall as well?
 
 # %%
-tuning_images = train.batch(range(59_000, 59_012))
-tuning_holes = masks.draw(CENTRE, 12, 32, 32, random)
-RATE, LENGTH = 0.05, 0.1  # learning rate, and lambda
+tuning_images = train.batch(range(59_000, 59_016))
+tuning_holes = masks.draw(CENTRE, 16, 32, 32, random)
 choices = {
-    "one start, 50 steps": latent_search.Settings(steps=50, starts=1, rate=RATE, length=LENGTH),
-    "one start, 200 steps": latent_search.Settings(steps=200, starts=1, rate=RATE, length=LENGTH),
-    "four starts, 50 steps": latent_search.Settings(steps=50, starts=4, rate=RATE, length=LENGTH),
+    "weak prior, 100 steps": latent_search.Settings(steps=100, starts=2, length=0.003),
+    "weak prior, 300 steps": latent_search.Settings(steps=300, starts=2, length=0.003),
+    "strong prior, 100 steps": latent_search.Settings(steps=100, starts=2, length=0.3),
 }
 
 
@@ -1189,31 +1189,45 @@ def searched(images: Tensor, holes_now: Tensor, settings: latent_search.Settings
     )
 
 
-tuned = {}
+tuned, known_errors = {}, {}
 for name, settings in choices.items():
     ends = searched(tuning_images, tuning_holes, settings)
-    error = masked_metrics.masked_l1(ends.composites.cpu(), tuning_images, tuning_holes).mean()
-    tuned[name] = float(error), ends.passes.total, float(ends.losses.mean())
-
+    tuned[name] = float(
+        masked_metrics.masked_l1(ends.composites.cpu(), tuning_images, tuning_holes).mean()
+    )
+    gaps = (ends.answers.cpu() - tuning_images).abs()
+    known_errors[name] = float((gaps * latent_search.context_weights(tuning_holes)).sum() / 16)
 
 # %% tags=["verify"]
+short, long, strong = choices
 verify.claim(
     "14.15",
-    "four times as many steps change the tuning error by the factor",
-    tuned["one start, 200 steps"][0] / tuned["one start, 50 steps"][0],
-    (0.5, 1.2),
+    "three times as many steps change the weighted error of the known pixels by the factor",
+    known_errors[long] / known_errors[short],
+    (None, 0.9),
 )
 verify.claim(
     "14.16",
-    "four times as many starts change it by the factor",
-    tuned["four starts, 50 steps"][0] / tuned["one start, 50 steps"][0],
-    (0.5, 1.1),
+    "and the masked L1 in the hole by the factor",
+    tuned[long] / tuned[short],
+    (0.95, None),
 )
+verify.claim(
+    "14.17",
+    "the strong prior changes the masked L1 in the hole by the factor",
+    tuned[strong] / tuned[short],
+    (None, 1.0),
+)
+
+# %% [markdown]
+# The known rim is explained better and better, and the hole gets no better by it. With Z numbers to choose, the search
+# finds unusual garments whose rim fits by accident. (14.11) says what to do: do not trust the rim so much, relative to the prior.
+# The library's own settings are the best that were found.
 
 # %%
 count_searched = 24
 asked, asked_holes = held_out[:count_searched], test_holes[CENTRE][:count_searched]
-best_settings = latent_search.Settings(steps=100, starts=4, rate=RATE, length=LENGTH)
+best_settings = latent_search.Settings()
 result = searched(asked, asked_holes, best_settings)
 by_search = result.composites.cpu()
 plotting.image_grid(
@@ -1243,13 +1257,13 @@ network_error = masked_metrics.masked_l1(
     filled["L1"][CENTRE][:count_searched], asked, asked_holes
 ).mean()
 verify.claim(
-    "14.17",
+    "14.18",
     "the masked L1 of the search over that of the network, on the same holes, is",
     float(search_error / network_error),
     (1.0, None),
 )
 verify.claim(
-    "14.18",
+    "14.19",
     "the search passes through the generator, for one image, as many times as",
     result.passes.total,
     (100, None),
@@ -1331,13 +1345,13 @@ plotting.image_grid(
 
 # %% tags=["verify"]
 verify.claim(
-    "14.19",
+    "14.20",
     "of the squared slope of the critic on answers, the share that falls on known pixels is",
     critic_shares["answers"],
     (0.3, None),
 )
 verify.claim(
-    "14.20",
+    "14.21",
     "of that of the critic on composites",
     critic_shares["composites"],
     (None, 0.0),

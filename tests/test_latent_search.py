@@ -32,7 +32,7 @@ def case(count: int = 4):
 
 def test_it_finds_the_image_that_the_generator_drew():
     generator, z, images, masks = case()
-    settings = latent_search.Settings(steps=600, starts=2, length=0.0)
+    settings = latent_search.Settings(steps=600, starts=2, rate=0.05, length=0.0)
     found = latent_search.search(generator, images, masks, torch.Generator(), settings)
     torch.testing.assert_close(found.z, z, atol=0.03, rtol=0)
     known = (masks == 0).expand_as(images)
