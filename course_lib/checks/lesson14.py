@@ -73,9 +73,9 @@ def crop_at_hole(answer: Answer) -> None:
     masks[0, :, 3:7, 5:9] = 1  # in the middle
     masks[1, :, 0:3, 9:12] = 1  # in a corner
     masks[2, :, 8, 0:2] = 1  # at the other
-    masks[3, :, 1:3, 2:4] = 1  # two parts, of which one is larger
-    masks[3, :, 5, 8:11] = 1
-    side, tops, lefts = 4, (3, 0, 5, 1), (5, 8, 0, 4)
+    masks[3, :, 1:3, 2:4] = 1  # a square, and a stray pixel
+    masks[3, :, 8, 9] = 1
+    side, tops, lefts = 4, (3, 0, 5, 1), (5, 8, 0, 2)
     shape = (4, 2, side, side)
     outside = "Where a square would stick out of the image, move it inside."
     try:
@@ -103,12 +103,12 @@ def crop_at_hole(answer: Answer) -> None:
         found,
         {
             "corner-in-the-middle": (
-                cut((4, 1, 5, 2), (6, 8, 0, 5)),
+                cut((4, 1, 5, 3), (6, 8, 0, 4)),
                 "Your square begins at the centre of the hole and does not lie about it. Half of "
                 "its side has to lie before the centre.",
             ),
             "bounding-box": (
-                cut((3, 0, 5, 2), (5, 8, 0, 4)),
+                cut((3, 0, 5, 3), (5, 8, 0, 4)),
                 "You take the middle between the first and the last missing pixel. The centre of "
                 "mass is the mean over all missing pixels, which a stray one moves less.",
             ),
