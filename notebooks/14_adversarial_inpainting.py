@@ -1097,7 +1097,7 @@ terms = ((drawn - target).abs()[:, 0] * w[0, 0] / (lam / 6)).sum(dim=(1, 2))
 verify.equation(
     "14.11",
     log_posterior[0] - log_posterior[1],
-    (terms + z_two.square().sum(dim=1) / 2).flip(0).diff()[0],
+    (terms + z_two.square().sum(dim=1) / 2).diff()[0],
 )
 by_hand = torch.zeros_like(small_hole)
 for row in range(8):
