@@ -488,7 +488,7 @@ first = trained_on(
 
 # %% tags=["nbval-ignore-output"]
 WEIGHT = 0.5  # w, of the adversarial loss
-more = dataclasses.replace(base, steps=base.steps * 2 // 3)
+more = dataclasses.replace(base, steps=base.steps * 2 // 3, seed=seed + 1)  # other batches
 judged = dataclasses.replace(more, adversarial=WEIGHT, betas=(0.0, 0.99))
 states = {
     "L1": trained_on(
