@@ -24,6 +24,7 @@ from course_lib.picture import as_pixels, require_alt
 Method = Callable[[Tensor, Tensor], Tensor]
 
 SMALLEST, LARGEST = 0, 6  # radius of the brush in pixels
+MISSING = "To paint a hole, run `%pip install anywidget` in a cell, then this cell again."
 
 
 @dataclass
@@ -133,16 +134,23 @@ class HolePainter:
         return ipywidgets.VBox([ipywidgets.HBox([canvas, hands]), picture])
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from IPython.display import Markdown, display
 
         display(self.picture)
         # A widget needs a kernel; in a file it would be an error message below the picture.
         if audience() == "person":
+            try:
+                controls = self.controls()
+            except ModuleNotFoundError as error:
+                if error.name != "anywidget":
+                    raise
+                display(Markdown(MISSING))
+                return
             if "google.colab" in sys.modules:  # Colab shows widgets of others only when told to
                 from google.colab import output
 
                 output.enable_custom_widget_manager()
-            display(self.controls())
+            display(controls)
 
 
 def paint_hole(

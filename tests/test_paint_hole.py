@@ -1,6 +1,7 @@
 """The painted hole: what each method gets, what is shown, and what the canvas sends."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -97,6 +98,23 @@ def test_no_hole_and_too_large_a_hole_are_explained():
     assert "100 %" in message.value
     named(box, "centre square").click()
     assert picture.layout.visibility == "visible"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_person_gets_the_canvas_or_is_told_what_to_install(monkeypatch, installed):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(paint_hole, "audience", lambda: "person")
+    if not installed:
+        monkeypatch.setitem(sys.modules, "anywidget", None)
+        monkeypatch.delitem(sys.modules, "course_lib.hole_canvas")
+    drawn = painter()
+    drawn._ipython_display_()
+    assert len(shown) == 2 and shown[0] is drawn.picture
+    assert hasattr(shown[1], "children") if installed else "anywidget" in shown[1].data
+    monkeypatch.setattr(paint_hole, "audience", lambda: "file")
+    drawn._ipython_display_()
+    assert shown[2:] == [drawn.picture]
 
 
 def test_a_mask_and_its_text_are_one_thing():
