@@ -186,8 +186,9 @@ verify.equation(
 # $$ \mathbb{E}\,\|t - t'\|^2 = 2\,\sigma^2, \qquad \sigma^2 = \mathbb{E}\,\|t - \mu\|^2 . \tag{14.3} $$
 #
 # The best squared error is $\sigma^2$, that of the mean. **Perfect realism costs twice the squared error,
-# $10 \log_{10} 2 = 3.01$ dB of PSNR**, whatever the images are. Blau and Michaeli (2018) call what lies
-# between the two ends the *perception-distortion tradeoff*.
+# $10 \log_{10} 2 = 3.01$ dB of PSNR**, whatever the images are. Here "realistic" means: given what is known. Blau and
+# Michaeli (2018) ask for less, that the answers as a set be distributed as images are; that costs at most as much. They
+# call what lies between the two ends the *perception-distortion tradeoff*.
 #
 # What is the best that can be had in between? An answer $a$ may be random: let it have the distribution
 # $q(a \mid y)$. It knows nothing of $t$ but $y$, so its squared error is $\sigma^2 + \mathbb{E}\|a - \mu\|^2$,
@@ -1142,13 +1143,14 @@ for start in range(k_starts):  # one after the other, so that the hooks count pa
     latent_search.search(
         probe, target.float(), small_hole.float(), torch.Generator().manual_seed(start), settings
     )
+by_hooks = sum(counted.values())
 settings = dataclasses.replace(settings, starts=k_starts)
 claimed = latent_search.search(
     probe, target.float(), small_hole.float(), torch.Generator(), settings
 ).passes
 verify.equation(
     "14.14",
-    np.array([sum(counted.values()), claimed.total]),
+    np.array([by_hooks, claimed.total]),
     np.array([k_starts * (n_steps + 1) + k_starts * n_steps] * 2),
 )
 
