@@ -149,7 +149,8 @@ def search(
     z = torch.randn(count * starts, generator.latent, generator=random, device=images.device)
     z.requires_grad_()
     adam = torch.optim.Adam([z], settings.rate)
-    with _frozen(generator, discriminator):
+    # Whoever calls this without gradients for networks still wants a search along gradients.
+    with torch.enable_grad(), _frozen(generator, discriminator):
         for _ in range(settings.steps):
             loss, _ = _losses(generator, discriminator, z, hidden, weights, settings)
             adam.zero_grad(set_to_none=True)

@@ -103,6 +103,20 @@ def test_context_weights_are_the_share_of_missing_neighbours():
     assert float(found[0, 1] / found[1, 1]) == pytest.approx(8 / 5)
 
 
+def test_it_searches_where_gradients_are_switched_off():
+    generator, _, images, masks = case()
+    settings = latent_search.Settings(steps=3, starts=2)
+
+    def run() -> torch.Tensor:
+        random = torch.Generator().manual_seed(3)
+        return latent_search.search(generator, images, masks, random, settings).z
+
+    expected = run()
+    with torch.no_grad():
+        found = run()
+    assert torch.equal(found, expected) and not found.requires_grad
+
+
 def test_what_cannot_be_searched():
     generator, _, images, masks = case()
     with pytest.raises(ValueError, match="evaluation mode"):
