@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Convolution and batch normalisation (lessons 02 to 04), strided and upsampling layers (03 and 09), the Fréchet distance of features (10). What this lesson uses of them is recalled where it is used. |
 # | **You will be able to** | draw holes and measure what fills them, fill them with six methods that need no network, say what an L1 and an L2 loss ask for, build a U-Net, a partial and a gated convolution from their equations, and notice when the answer has leaked into the input |
-# | **Time** | [[measure: minutes]] of computing on 2 CPU cores, an hour of reading |
+# | **Time** | about 4 minutes of computing on 2 CPU cores, an hour of reading |
 
 # %%
 import dataclasses
@@ -626,7 +626,7 @@ def train_step(network: nn.Module, adam: torch.optim.Adam, images: Tensor, masks
 
 # %% tags=["nbval-ignore-output"]
 budget = runtime.budget(
-    cpu=runtime.Budget(data="fashion-mnist", steps=800, batch=32, size=32, width=16),
+    cpu=runtime.Budget(data="fashion-mnist", steps=1_000, batch=32, size=32, width=16),
     gpu=runtime.Budget(data="fashion-mnist", steps=10_000, batch=64, size=32, width=48),
     device=device,
 )
@@ -661,7 +661,8 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 13.10.** Two trainings of one network, each measured by its own loss, means of 25 steps.
-# [[measure: describe]]
+# Both fall fastest at first. The two scales cannot be compared: one is of absolute errors, the other of
+# their squares.
 
 # %%
 held_out = test.batch(range(500))
@@ -678,7 +679,10 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 13.11.** Test images with boxes missing. [[measure: is the L2 row greyer?]]
+# **Figure 13.11.** Test images with boxes missing. None of the three answers draws the checks of the
+# shirt on the right: its middle becomes an even grey. In the L2 row there is a grey haze where the edge
+# of a garment may be here or there, as at the jacket second from the right; in the L1 row there is less
+# of it.
 
 
 # %%
@@ -718,7 +722,9 @@ verify.claim(
 )
 
 # %% [markdown]
-# [[measure: say what the four claims show.]]
+# Each training wins by its own measure, as (13.7) and (13.8) say. Both answers are smoother than the truth,
+# and by this measure of contrast the L1 answer is hardly sharper than the L2 one. Where several
+# completions are possible neither loss asks for one of them. A loss that does is the subject of lesson 14.
 #
 # ## 13.7 Convolutions that know where the hole is
 #
@@ -912,14 +918,14 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 13.13.** [[measure: read it off]]
+# **Figure 13.13.** Masked L1 on 60 test images. "Best of one image" is the best of the four fills that
+# know no other image. The linear mean and the nearest images are much closer to the U-Net than those are.
 
 # %% tags=["verify"]
 over = {
     name: {family: found["U-Net, L1"] / found[name] for family, found in compared.items()}
     for name in ("best of one image", "nearest images", "linear mean")
 }
-known_families = inpaint_recipes.TRAINED
 verify.claim(
     "13.12",
     "on the centre square the U-Net's masked L1 over that of the best fill of one image is",
@@ -936,17 +942,25 @@ verify.claim(
     "13.14",
     "over that of the nearest images it is, on random boxes",
     over["nearest images"]["random box"],
-    (1.0, None),  # first band
+    (0.9, 1.3),  # first band
 )
 verify.claim(
     "13.15",
-    "over that of the linear mean it is at most, on the families that it was trained on",
-    max(over["linear mean"][family] for family in known_families),
-    (None, 1.0),  # first band
+    "over that of the linear mean it is, on the centre square",
+    over["linear mean"]["centre square"],
+    (None, 0.95),  # first band
+)
+verify.claim(
+    "13.16",
+    "over that of the linear mean it is, in the mean of the other families that it was trained on",
+    np.mean([over["linear mean"][family] for family in inpaint_recipes.TRAINED[1:]]),
+    (0.9, 1.2),  # first band
 )
 
 # %% [markdown]
-# [[measure: what they show]]
+# A table that compares a network with diffusion alone would call this a success: half the error. Beside
+# two baselines that know the training images as well, it is a draw. Only on the centre square is the
+# U-Net clearly better than linear regression. (The table above is of longer trainings.)
 #
 # ## 13.9 A kind of hole that was never seen
 #
@@ -972,24 +986,27 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 13.14.** Half of each image is missing. [[measure: what is to be seen]]
+# **Figure 13.14.** Half of each image is missing. Diffusion spreads the grey of the rim. The nearest images
+# give a whole garment, though not quite the right one. The U-Net's answer fits at the rim and becomes a
+# haze further away: the boot has no toe.
 
 # %% tags=["verify"]
 verify.claim(
-    "13.16",
+    "13.17",
     "on the unseen family the U-Net's masked L1 over that of the nearest images is",
     over["nearest images"]["half image"],
     (1.1, None),  # first band
 )
 verify.claim(
-    "13.17",
+    "13.18",
     "over that of the linear mean, which needs no training on holes at all, it is",
     over["linear mean"]["half image"],
-    (1.0, None),  # first band
+    (0.9, 1.3),  # first band
 )
 
 # %% [markdown]
-# [[measure: what it shows]]
+# Of the five families this is the one where the U-Net falls furthest behind the nearest images (Figure
+# 13.13). So an honest table has a family of holes that no network was trained on.
 #
 # ## 13.10 What goes wrong: the answer leaks into the input
 #
@@ -1035,7 +1052,8 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 13.15.** [[measure: describe both curves]]
+# **Figure 13.15.** The leaking network's loss falls faster and much lower. Nothing in the curve says
+# that something is wrong; it looks like a better network.
 #
 # Now both fill test images, in two ways: with the hole really empty, as a user has it, and by the same
 # code as in training, which hands over the whole image.
@@ -1072,26 +1090,28 @@ errors = {
     for way, by in (("in use", in_use), ("as trained", as_trained))
 }
 verify.claim(
-    "13.18",
+    "13.19",
     "at the end the leaking network's training loss over the other's is",
     losses["leaking"][-1] / losses["hidden"][-1],
     (None, 0.7),  # first band
 )
 verify.claim(
-    "13.19",
+    "13.20",
     "on test images that the same code hands over whole, its error over the other's is",
     errors["as trained"]["leaking"] / errors["as trained"]["hidden"],
     (None, 0.7),  # first band
 )
 verify.claim(
-    "13.20",
+    "13.21",
     "on holes that are really empty it is",
     errors["in use"]["leaking"] / errors["in use"]["hidden"],
     (1.2, None),  # first band
 )
 
 # %% [markdown]
-# **Figure 13.16.** [[measure: describe]]
+# **Figure 13.16.** Fed with the whole image the leaking network is all but perfect. With the hole empty it
+# paints the hole grey: it copies what it is given there, zeros. The network that hides its hole is blurred,
+# after so few steps, but draws garments.
 #
 # The leaking network learnt to copy. A test does not find that if it is fed by the same code: there the
 # leaking network seems the better one. What finds it: put NaN into the hole and look whether any
@@ -1102,13 +1122,13 @@ spoilt = torch.where(boxes[:8] > 0, torch.tensor(float("nan")), held_out[:8]).to
 with torch.no_grad():
     through = {name: one(spoilt, boxes[:8].to(device)) for name, one in networks.items()}
 verify.claim(
-    "13.21",
+    "13.22",
     "of the hiding network's answers to a hole full of NaN, the share that is NaN is",
     float(through["hidden"].isnan().double().mean()),
     (None, 0.0),
 )
 verify.claim(
-    "13.22",
+    "13.23",
     "of the leaking network's answers the share is",
     float(through["leaking"].isnan().double().mean()),
     (0.5, None),  # first band
@@ -1126,7 +1146,7 @@ verify.claim(
 
 # %% tags=["nbval-ignore-output"]
 colour, rocket = (photographs.load_photographs(split) for split in ("train", "test"))
-colour_recipe = dataclasses.replace(recipe, channels=3, steps=3 * budget.steps // 8)
+colour_recipe = dataclasses.replace(recipe, channels=3, steps=3 * budget.steps // 10)
 state = inpainting.InpaintState.create(colour_recipe, device)
 for _ in inpainting.train_inpainting(state, colour, every=25):
     pass
@@ -1158,7 +1178,8 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 13.17.** Left four squares of the photographs that the network was trained on, right four of
-# the one that it has not seen. [[measure: compare]]
+# the one that it has not seen. On the left the U-Net's colours fit, without detail.
+# In the sky on the right it leaves a dark box, where diffusion and patches cannot be told from the truth.
 
 # %% tags=["verify"]
 ratios = {}
@@ -1168,20 +1189,23 @@ for which, images in squares.items():
     }
     ratios[which] = found["U-Net"] / found["harmonic"]
 verify.claim(
-    "13.23",
+    "13.24",
     "on the photographs of the training the U-Net's masked L1 over the harmonic fill's is",
     ratios["seen photographs"],
     (None, 1.5),  # first band
 )
 verify.claim(
-    "13.24",
+    "13.25",
     "on the photograph that it has not seen it is",
     ratios["unseen photograph"],
     (1.5, None),  # first band
 )
 
 # %% [markdown]
-# [[measure: what it shows]]
+# Diffusion has the smaller error on both, and on the photograph that the network has not seen by far. Its
+# sky is what a smooth fill is made for. Three photographs are too few to learn from; and where a hole is
+# small and its surroundings are smooth, try the fill that needs no training first. `python -m course_lib
+# inpaint` offers both for an image of your own.
 #
 # ## Summary
 #
@@ -1189,8 +1213,9 @@ verify.claim(
 #   is the composite, over missing pixels alone. The whole image's PSNR grows when the hole shrinks.
 # - The L2 answer is the conditional mean, a grey between the possibilities; the L1 answer the median of
 #   each pixel. Neither is a draw from what is possible: that needs lesson 14.
-# - The linear answer can be written down. Classical fills need no training at all. [[measure: where
-#   they are hard to beat]]
+# - The linear answer can be written down. Classical fills need no training at all. The median of the
+#   nearest training images beats all the others here, and the linear mean comes close to a U-Net after a
+#   short training. A table without them says little.
 # - A U-Net carries what is known past the narrow middle. Partial convolutions count what is known, gated
 #   ones learn what to trust.
 # - Hide the hole inside the network, and test it with NaN.

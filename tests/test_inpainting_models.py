@@ -113,10 +113,9 @@ def test_a_partial_u_net_joins_maps_with_the_share_that_is_known():
         part.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[1]))
     network.up[-1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
     network(torch.zeros(1, 1, 32, 32), masks)
-    stem, below, share = seen[0], seen[1], seen[-1]
+    stem, share = seen[0], seen[-1]
     assert (stem == 0).any() and share.shape == stem.shape
     # The map from below has 8 channels, all known by now; the skip has 4, unknown in the hole.
-    assert set(share.unique().tolist()) == {pytest.approx(8 / 12), 1.0} and len(below)
     torch.testing.assert_close(share, (8 + 4 * stem) / 12)
 
 
