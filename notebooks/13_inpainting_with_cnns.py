@@ -54,7 +54,7 @@ plotting.image_grid(
 # %% [markdown]
 # **Figure 13.1.** Five kinds of hole. Above: what a method is given, with the missing pixels in
 # grey. Below: what it should find. The kind of hole decides how hard the task is: a scattered
-# pixel has known neighbours on all sides, a missing half has one known edge.
+# pixel mostly has known neighbours, a missing half has one known edge.
 #
 # ## 13.1 The idea in one picture
 #
@@ -65,8 +65,8 @@ plotting.image_grid(
 # > **1 means missing, 0 means known**, in this course without exception.
 #
 # Others write 1 for known: the paper on partial convolutions does (section 13.7). A mask of the wrong
-# sense raises no error in a sum or a product: it trains a network to fill what was there already. So the library's
-# `masks.check` refuses a mask that misses more than half of an image.
+# sense raises no error in a sum or a product: it trains a network to fill what was there already. So the
+# library's `masks.check` refuses a mask by which more than half of an image is missing.
 #
 # A method gets the image with its hole hidden,
 #
@@ -105,8 +105,8 @@ verify.equation("13.2", composite(a, x, m), m * a + (1 - m) * x)
 #
 # ## 13.2 Holes of known area
 #
-# An error over a hole means little if nobody says how large the hole was. Each family of
-# `course_lib.masks` leaves out a number of pixels that is known exactly. Free-form strokes need a
+# An error over a hole means little if nobody says how large the hole was. Of each family of
+# `course_lib.masks` the least, the mean and the largest area are known exactly. Free-form strokes need a
 # trick. Whoever draws the length and the breadth of a stroke at random gets whatever area comes of
 # it. Here the area is drawn first, and the hole is made of as many pixels as that: those nearest
 # to the middle lines of two bent strokes. Where the lines are long, the strokes are then thin.
@@ -372,8 +372,8 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 13.7.** Six fills on 60 test images. The nearest images have the least error on all five
-# families, even on scattered pixels, where the biharmonic fill comes close. On half images the smooth
-# fills are no better than one grey level, and the mean of all training images is better than they are.
+# families, even on scattered pixels, where the biharmonic fill comes close. On half images the four fills
+# that know one image alone are worse than the mean of all training images.
 
 # %% tags=["verify"]
 verify.claim(
@@ -413,8 +413,8 @@ verify.claim(
 #
 # wherever no probability sits at $a$ itself. The price is least where both are equal: at the
 # **conditional median**. With two possible values it is the more probable one, and not a grey between
-# them. But each pixel takes its median on its own, and an image of medians need
-# not be a possible image either.
+# them. But each pixel takes its median on its own, and an image of medians need not be a possible image
+# either.
 
 # %% tags=["verify"]
 p, t1, t2, a_ = sympy.symbols("p t_1 t_2 a", real=True)
@@ -613,7 +613,7 @@ def train_step(network: nn.Module, adam: torch.optim.Adam, images: Tensor, masks
 
 
 # %% [markdown]
-# The network hides the hole itself, in its first line. That is not a matter of taste: whoever calls
+# The network hides the hole itself, in the first line of `forward`. That is not a matter of taste: whoever calls
 # it *cannot* forget to. Section 13.10 shows what happens otherwise.
 #
 # Holes are drawn anew at every step.
@@ -1136,14 +1136,15 @@ verify.claim(
 )
 
 # %% [markdown]
-# The repair is the first line of the `UNet` above: the network hides the hole before it looks.
+# The repair is the first line of `UNet.forward` above: the network hides the hole before it looks.
 #
 # ## 13.11 In colour
 #
 # Nothing above depends on grey images. `photographs.load_photographs` cuts squares from four
-# photographs that scikit-image brings along: three for training and one, of a rocket before its launch,
-# for the test. **Predict before you run:** after a short training on squares of three photographs, does
-# the U-Net beat diffusion on other squares of the same three? And on the fourth?
+# photographs that scikit-image brings along: three for training and one, of a rocket, for the test.
+# **Predict before you run:** after a short training on squares of three photographs, does the U-Net beat
+# diffusion on squares cut elsewhere from the same three, whose pixels it may have seen in others? And on
+# the fourth?
 
 # %% tags=["nbval-ignore-output"]
 colour, rocket = (photographs.load_photographs(split) for split in ("train", "test"))
@@ -1179,8 +1180,8 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 13.17.** Left four squares of the photographs that the network was trained on, right four of
-# the one that it has not seen. On the left the U-Net's colours fit, without detail.
-# In the sky on the right it leaves a dark box, where diffusion and patches cannot be told from the truth.
+# the one that it has not seen. On the left the U-Net answers with soft colours, without detail. In the sky
+# on the right it leaves a box, where diffusion and patches cannot be told from the truth.
 
 # %% tags=["verify"]
 ratios = {}
@@ -1204,9 +1205,9 @@ verify.claim(
 
 # %% [markdown]
 # Diffusion has the smaller error on both, and on the photograph that the network has not seen by far. Its
-# sky is what a smooth fill is made for. Three photographs are too few to learn from; and where a hole is
-# small and its surroundings are smooth, try the fill that needs no training first. `python -m course_lib
-# inpaint` offers both for an image of your own.
+# sky is what a smooth fill is made for. A short training on three photographs was not enough here. Where a
+# hole is small and its surroundings are smooth, try first the fill that needs no training: `python -m
+# course_lib inpaint` offers both for an image of your own.
 #
 # ## Summary
 #
