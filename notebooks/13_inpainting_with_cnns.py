@@ -634,34 +634,25 @@ recipe = inpaint_recipes.InpaintRecipe(
     steps=budget.steps, batch=budget.batch, width=budget.width, seed=seed
 )
 recipe = dataclasses.replace(recipe, dtype=inpainting.faster_dtype(recipe, device))
+measured_as = {"l1": "masked L1", "l2": "masked squared error"}
 trained = {}
-for loss in ("l1", "l2"):
+for loss, name in measured_as.items():
     state = inpainting.InpaintState.create(dataclasses.replace(recipe, loss=loss), device)
-    for _ in inpainting.train_inpainting(state, train, every=25):
+    for _ in widgets.watch(
+        inpainting.train_inpainting(state, train, every=25),
+        total=recipe.steps,
+        sample=lambda state=state: inpainting.fill(state.average, shown, holes),
+        alt=f"The {name} falls with the images seen; beside it the five holes of Figure 13.1 as "
+        "they are filled in the end.",
+        ylabel=name,
+    ):
         pass
     trained[loss] = state
-    print(f"{loss}: {recipe.steps} steps of {recipe.batch} images, {state.seconds:.0f} s")
-
-
-# %%
-def history(loss: str):
-    records = trained[loss].history
-
-    def draw(axes: Axes) -> None:
-        axes.plot([r.images / 1000 for r in records], [r.losses["loss"] for r in records])
-        axes.set(xlabel="images seen (thousand)", ylabel=f"masked {loss.upper()} (training)")
-
-    return draw
-
-
-plotting.panels(
-    [("L1", history("l1")), ("L2", history("l2"))],
-    alt="Two falling curves: the L1 loss and the L2 loss by thousands of images seen.",
-)
 
 # %% [markdown]
-# **Figure 13.10.** Two trainings of one network, each measured by its own loss, means of 25 steps.
-# Both fall fastest at first. The two scales cannot be compared: one is of absolute errors, the other of
+# **Figure 13.10.** Two trainings of one network, above with L1, below with L2, each measured by its own
+# loss; beside them the holes of Figure 13.1 as they are filled in the end. Both losses fall fastest at
+# first. The two scales cannot be compared: one is of absolute errors, the other of
 # their squares.
 
 # %%
@@ -1150,9 +1141,16 @@ verify.claim(
 colour, rocket = (photographs.load_photographs(split) for split in ("train", "test"))
 colour_recipe = dataclasses.replace(recipe, channels=3, steps=3 * budget.steps // 10)
 state = inpainting.InpaintState.create(colour_recipe, device)
-for _ in inpainting.train_inpainting(state, colour, every=25):
+for _ in widgets.watch(
+    inpainting.train_inpainting(state, colour, every=25),
+    total=colour_recipe.steps,
+    ylabel="masked L1",
+    alt="The masked L1 on squares of three photographs falls with the images seen.",
+):
     pass
-print(f"{colour_recipe.steps} steps, {state.seconds:.0f} s")
+
+# %% [markdown]
+# **Figure 13.17.** The training on squares of three photographs.
 
 # %%
 fresh = photographs.load_photographs("train", count=60, seed=1)  # the same three, other places
@@ -1179,7 +1177,7 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 13.17.** Left four squares of the photographs that the network was trained on, right four of
+# **Figure 13.18.** Left four squares of the photographs that the network was trained on, right four of
 # the one that it has not seen. On the left the U-Net answers with soft colours, without detail. In the sky
 # on the right it leaves a box, where diffusion and patches cannot be told from the truth.
 
