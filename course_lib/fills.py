@@ -132,8 +132,8 @@ def _each(
 ) -> Tensor:
     """Fill one image after the other in float64; holes hold zeros when `fill` sees them."""
     _check(images, masks)
-    pixels = holes.hide(images, masks).double().cpu().numpy()  # (B, C, H, W)
-    missing = masks[:, 0].bool().cpu().numpy()  # (B, H, W)
+    pixels = holes.hide(images, masks).double().numpy(force=True)  # (B, C, H, W)
+    missing = masks[:, 0].bool().numpy(force=True)  # (B, H, W)
     filled = [fill(image, hole) for image, hole in zip(pixels, missing, strict=True)]
     return holes.composite(torch.from_numpy(np.stack(filled)).to(images.device), images, masks)
 

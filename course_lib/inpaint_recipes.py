@@ -20,8 +20,8 @@ TRAINED = ("centre square", "random box", "free form", "scattered pixels")
 UNSEEN = "half image"
 NETWORKS = ("context", *BLOCKS)
 SHAPES_HERE = SHAPES | {"photographs": (3, 32)}
-CPU = Budget(data="fashion-mnist", steps=2_500, batch=32, size=32, width=16)  # UNMEASURED
-GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=48)  # UNMEASURED
+CPU = Budget(data="fashion-mnist", steps=2_500, batch=32, size=32, width=16)
+GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=48)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class InpaintRecipe:
     gan: str = "relativistic"
     r1: float = 0.3
     r1_every: int = 16
-    rate: float = 2e-3  # UNMEASURED
-    critic_rate: float = 1e-3  # UNMEASURED
+    rate: float = 2e-3
+    critic_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     decay: str = "linear"
     average: float = 0.998

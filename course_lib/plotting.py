@@ -163,13 +163,14 @@ def training_figure(
     alt: str,
     status: str | None = None,
     progress: float | None = None,
+    ylabel: str = "loss (nats)",
 ) -> Picture:
     """The losses of a training run against the images seen, and beside them a grid of samples.
 
     records: with attributes images (int) and losses (dict name -> float); at least one. Names
     that end in "logit" are drawn in a panel of their own. samples: (N, C, H, W) in [-1, 1] or
     None. status: a line above, for example the speed. progress: the finished part in [0, 1],
-    drawn as a bar, or None.
+    drawn as a bar, or None. ylabel: what the losses are, with the unit.
     Raises ValueError without records, and as image_grid for samples.
     """
     require_alt(alt)
@@ -178,7 +179,7 @@ def training_figure(
         raise ValueError("training_figure needs at least one record, got none.")
     names = list(dict.fromkeys(name for record in records for name in record.losses))
     groups = {
-        "loss (nats)": [name for name in names if not name.endswith("logit")],
+        ylabel: [name for name in names if not name.endswith("logit")],
         "mean logit": [name for name in names if name.endswith("logit")],
     }
     groups = {unit: group for unit, group in groups.items() if group}

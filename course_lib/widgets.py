@@ -35,6 +35,7 @@ def watch(
     every: float = 2.0,
     clock: Callable[[], float] = time.monotonic,
     alt: str | None = None,
+    ylabel: str = "loss (nats)",
 ) -> Iterator[Any]:
     """Pass the records of a training run through, and draw them as they come.
 
@@ -42,6 +43,7 @@ def watch(
     name -> float). total: steps of the whole run, for the time left. sample: returns images
     (N, C, H, W) in [-1, 1] to show beside the losses; give it its own random generator, so that
     looking changes nothing. every: seconds between drawings, at least. clock: seconds, for tests.
+    ylabel: what the losses are, with the unit.
     The picture stays when training ends, fails or is interrupted. Yields every record, unchanged.
     """
     alt = alt or "The losses of the training run by images seen" + (
@@ -58,13 +60,15 @@ def watch(
             kept.append(record)
             if audience == "person" and clock() >= due:
                 begun = clock()
-                handle = _show(_training_picture(kept, total, sample, alt, live=True), handle)
+                handle = _show(
+                    _training_picture(kept, total, sample, alt, ylabel, live=True), handle
+                )
                 now = clock()
                 due = now + max(every, (now - begun) / DRAWING_SHARE)
             yield record
     finally:
         if kept:
-            _show(_training_picture(kept, total, sample, alt, live=False), handle)
+            _show(_training_picture(kept, total, sample, alt, ylabel, live=False), handle)
 
 
 def _show(picture: plotting.Picture, handle: Any) -> Any:
@@ -78,7 +82,12 @@ def _show(picture: plotting.Picture, handle: Any) -> Any:
 
 
 def _training_picture(
-    records: list[Any], total: int | None, sample: Callable | None, alt: str, live: bool
+    records: list[Any],
+    total: int | None,
+    sample: Callable | None,
+    alt: str,
+    ylabel: str,
+    live: bool,
 ) -> plotting.Picture:
     first, last = records[0], records[-1]
     status = f"{last.step:,} steps, {last.images:,} images in {_minutes(last.seconds)}"
@@ -95,7 +104,9 @@ def _training_picture(
     elif last.seconds > 0:
         status += f", {last.images / last.seconds:,.0f} images/s"
     samples = sample() if sample else None
-    return plotting.training_figure(records, samples, alt=alt, status=status, progress=progress)
+    return plotting.training_figure(
+        records, samples, alt=alt, status=status, progress=progress, ylabel=ylabel
+    )
 
 
 def _minutes(seconds: float) -> str:

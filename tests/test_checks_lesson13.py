@@ -38,6 +38,27 @@ def diffused(state, m):
     return torch.where(m > 0, total / count, state)
 
 
+def in_place(state, m):
+    after, (height, width) = state.clone(), state.shape[2:]
+    for r in range(height):
+        for c in range(width):
+            near = [(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)]
+            near = [after[:, :, i, j] for i, j in near if 0 <= i < height and 0 <= j < width]
+            mean = sum(near) / len(near)
+            after[:, :, r, c] = torch.where(m[:, :, r, c] > 0, mean, after[:, :, r, c])
+    return after
+
+
+def of_known_neighbours(state, m):
+    cross = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]]).expand(state.shape[1], 1, 3, 3)
+    known = (1 - m).expand_as(state)
+    total, count = (
+        F.conv2d(values, cross, padding=1, groups=state.shape[1])
+        for values in (state * known, known)
+    )
+    return torch.where(m > 0, total / count.clamp(min=1), state)
+
+
 def filled(mean, covariance, x, missing):
     h, k = missing > 0, missing == 0
     gap = torch.linalg.solve(covariance[k][:, k], x[k] - mean[k])
@@ -83,6 +104,8 @@ WRONG = [
     ("diffuse", replicated, "replicate"),
     ("diffuse", lambda state, m: diffused(state, 1 - m), "inverted"),
     ("diffuse", lambda state, m: state + m, "wrong"),
+    ("diffuse", in_place, "in-place"),
+    ("diffuse", of_known_neighbours, "known-only"),
     ("conditional_mean", lambda mu, s, x, m: x * 0 + mu, "known-changed"),
     ("conditional_mean", lambda mu, s, x, m: filled(mu, s, x, 1 - m), "inverted"),
     (
@@ -97,6 +120,15 @@ WRONG = [
         "partial_convolution",
         lambda x, k, w, b: (partial(x, k, w, b)[0], -F.max_pool2d(-F.pad(k, (1,) * 4), 3, 1)),
         "all-known",
+    ),
+    ("partial_convolution", lambda x, k, w, b: partial(x, 1 - k, w, b), "inverted"),
+    (
+        "partial_convolution",
+        lambda x, k, w, b: (
+            partial(x, k, w, b)[0],
+            F.max_pool2d(F.pad(k, (1,) * 4, value=1), 3, 1),
+        ),
+        "border",
     ),
     (
         "partial_convolution",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.restoration import inpaint_biharmonic
 
-from course_lib import data, fills
+from course_lib import data, fills, patch_fill
 from course_lib import masks as holes
 
 
@@ -129,6 +129,16 @@ def test_the_patch_fill_copies_known_pixels():
     for wrong in (4, 1):
         with pytest.raises(ValueError, match="odd patch"):
             fills.patch_fill(images, masks, wrong)
+
+
+def test_patches_with_gaps_are_copied_only_where_none_is_whole():
+    values, known = np.zeros((1, 9, 24)), np.ones((9, 24), bool)
+    known[4, 4] = known[2, 18] = False
+    _, valid = patch_fill._sources(values, known, 5)
+    assert valid.all() and 0 < len(valid) < 5 * 20 - 25  # of 5 x 20 places
+    known[::2, ::2] = False  # now no patch is whole
+    _, valid = patch_fill._sources(values, known, 5)
+    assert not valid.all(axis=(1, 2)).any() and valid[:, 2, 2].all() and len(valid) > 0
 
 
 def test_the_mean_image_is_the_training_images_mean(monkeypatch):

@@ -15,6 +15,8 @@ from course_lib import (
     inpaint_commands,
     inpaint_recipes,
     inpainting,
+    photo_files,
+    photo_fill,
     recipes,
 )
 from course_lib.__main__ import main
@@ -107,6 +109,15 @@ def test_what_stands_in_the_hole_is_not_used(tmp_path):
     for method in ("network", "biharmonic"):
         results = [fill(tmp_path, one, missing, "--method", method)[1] for one in (image, other)]
         assert np.array_equal(*results)
+
+
+def test_a_method_cannot_change_known_pixels(tmp_path, monkeypatch):
+    monkeypatch.setitem(fills.FILLS, "harmonic", lambda images, masks: images * 0 + 0.25)
+    image, missing = pixels((12, 15)), hole(12, 15)
+    photo = photo_files.Photo(image[:, :, None], None, None)
+    filled = photo_fill.fill_photo(photo, missing, "harmonic").pixels[:, :, 0]
+    assert np.array_equal(filled[~missing], image[~missing])
+    assert (filled[missing] == 159).all()  # (0.25 + 1) * 127.5, rounded
 
 
 def test_the_answer_is_the_methods(tmp_path):

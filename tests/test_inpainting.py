@@ -131,6 +131,19 @@ def test_critics_learn_apart_from_the_network():
     assert any(not torch.allclose(a, c, rtol=1e-2) for a, _, c in zip(*gradients, strict=True))
 
 
+def test_the_critics_see_composites():
+    """Known pixels of every image that the critics judge are the image's own."""
+    recipe = InpaintRecipe(steps=2, adversarial=0.5, **SMALL)
+    state, seen = InpaintState.create(recipe, CPU), []
+    state.critics.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    images = some_images().batch(range(4))
+    masks = holes.draw("random box", 4, 32, 32, torch.Generator().manual_seed(3))
+    inpaint_step(state, images, masks, torch.Generator().manual_seed(4))
+    known = (masks == 0).expand_as(images)
+    assert len(seen) >= 3 and all(torch.equal(one[known], images[known]) for one in seen)
+    assert any(not torch.equal(one, images) for one in seen)
+
+
 def test_known_pixels_give_the_network_no_gradient_through_the_critics():
     """The critics see composites: an answer about known pixels changes nothing."""
     answers, images, masks = triple(4, 1)

@@ -95,6 +95,30 @@ def test_known_channels_beside_unknown_ones_count_by_their_share():
     assert torch.equal(known, (count > 0).double())
 
 
+def test_unknown_features_of_a_partial_block_stay_zero():
+    """Batch normalisation shifts zeros too; what is joined with known channels must not be that."""
+    block = hole_convolutions.PartialBlock(2, 3, 3, 1).train()
+    torch.nn.init.constant_(block.after[0].bias, 0.7)
+    known = torch.ones(2, 1, 8, 8)
+    known[:, :, 2:7, 2:7] = 0  # of this 5 x 5 square 3 x 3 are still unknown after the block
+    found, now = block(torch.randn(2, 2, 8, 8), known)
+    assert int((now == 0).sum()) == 2 * 9
+    assert (found[(now == 0).expand_as(found)] == 0).all() and found.abs().sum() > 0
+
+
+def test_a_partial_u_net_joins_maps_with_the_share_that_is_known():
+    network, seen = inpainting.UNet(1, 4, "partial", bottom=0), []
+    masks = draw("centre square", 1)
+    for part in (network.stem, *network.down):
+        part.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[1]))
+    network.up[-1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
+    network(torch.zeros(1, 1, 32, 32), masks)
+    stem, share = seen[0], seen[-1]
+    assert (stem == 0).any() and share.shape == stem.shape
+    # The map from below has 8 channels, all known by now; the skip has 4, unknown in the hole.
+    torch.testing.assert_close(share, (8 + 4 * stem) / 12)
+
+
 @pytest.mark.parametrize("family", holes.FAMILIES)
 def test_of_the_last_features_of_a_partial_u_net_all_are_known(family):
     network, seen = inpainting.UNet(1, 4, "partial"), []

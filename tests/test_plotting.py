@@ -442,6 +442,7 @@ def test_training_figure_shows_the_samples_and_the_progress():
     dark = rgb(plotting.training_figure(records, flat(*[-1.0] * 4), alt=ALT))
     assert (dark[:, -100:] < 5).mean() > 0.9 and (plain[:, -100:] < 5).mean() < 0.1
     half = rgb(plotting.training_figure(records, alt=ALT, status="half", progress=0.5))
+    assert (rgb(plotting.training_figure(records, alt=ALT, ylabel="L1")) != plain).any()
     blue = np.abs(half[:48].astype(int) - [0, 0x72, 0xB2]).max(axis=2) < 12
     assert blue.any(axis=0).mean() == pytest.approx(0.5, abs=0.01)
     for record in records:  # training diverged

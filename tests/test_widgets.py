@@ -54,7 +54,7 @@ def statuses(monkeypatch):
     """The status lines and the progress of all pictures drawn, which are not drawn for speed."""
     seen: list[tuple[str, float | None]] = []
 
-    def figure(records, samples=None, *, alt, status, progress):
+    def figure(records, samples=None, *, alt, status, progress, ylabel):
         seen.append((status, progress))
         return plotting.Picture(b"png", alt, 1)
 
@@ -107,7 +107,7 @@ def test_pictures_come_at_most_every_few_seconds(screen, statuses):
 def test_drawing_takes_a_tenth_of_the_time_at_most(screen, monkeypatch):
     now, drawn = [0.0], []
 
-    def figure(records, samples=None, *, alt, status, progress):
+    def figure(records, samples=None, *, alt, status, progress, ylabel):
         now[0] += 3.0
         drawn.append(now[0])
         return plotting.Picture(b"png", alt, 1)
@@ -128,6 +128,18 @@ def test_progress_and_time_left(screen, statuses):
     assert statuses[0] == ("step 10 of 100, 640 images/s, 0:09 left", 0.1)
     assert statuses[3] == ("step 40 of 100, 640 images/s, 0:06 left", 0.4)
     assert statuses[4][1] is None
+
+
+def test_the_axis_says_what_the_losses_are(screen, monkeypatch):
+    labels, draw = [], plotting.training_figure
+    monkeypatch.setattr(
+        plotting,
+        "training_figure",
+        lambda *given, ylabel, **named: labels.append(ylabel) or draw(*given, **named),
+    )
+    list(widgets.watch(records(1), every=0.0))
+    list(widgets.watch(records(1), every=0.0, ylabel="masked L1"))
+    assert labels == ["loss (nats)"] * 2 + ["masked L1"] * 2
 
 
 def test_time_left_of_a_resumed_run_counts_from_here(screen, statuses):

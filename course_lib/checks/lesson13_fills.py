@@ -61,6 +61,17 @@ def diffuse(answer: Answer) -> None:
                     "You count the pixel itself among its neighbours. It comes to the same in the "
                     "end, only later: leave the middle out.",
                 ),
+                "in-place": (
+                    _step(state, masks, in_place=True),
+                    "You read neighbours that this step has already changed. Keep the state as it "
+                    "was and write into a copy.",
+                ),
+                "known-only": (
+                    _four(torch.nn.functional.pad(state * (1 - masks), (1,) * 4))
+                    / _four(torch.nn.functional.pad(1 - masks, (1,) * 4)).clamp(min=1),
+                    "You take the mean of known neighbours alone. Missing ones count too, with "
+                    "what stands in them now; else nothing gets into a wide hole.",
+                ),
                 "sum": (right * _count(state), "You add the neighbours. A mean is asked for."),
             }.items()
         },
@@ -74,9 +85,10 @@ def diffuse(answer: Answer) -> None:
     passed("diffuse")
 
 
-def _step(state: Tensor, masks: Tensor) -> Tensor:
-    """One step of diffusion, pixel by pixel."""
+def _step(state: Tensor, masks: Tensor, in_place: bool = False) -> Tensor:
+    """One step of diffusion, pixel by pixel; in place, where it reads what it has just written."""
     after, (height, width) = state.clone(), state.shape[2:]
+    state = after if in_place else state
     for image in range(len(state)):
         for row in range(height):
             for column in range(width):
@@ -182,6 +194,19 @@ def partial_convolution(answer: Answer) -> None:
             "mask-stale",
             "What is known has not changed. A place is known after the layer if any pixel of its "
             "window was, so the hole shrinks.",
+        )
+    if torch.equal(now.double(), _windows(x.double(), 1 - known.double(), weight, bias)[1]):
+        fail(
+            "inverted",
+            "You take the missing pixels for the known ones. Here the second argument is 1 where x "
+            "is known, the opposite of a mask.",
+        )
+    bordered = torch.nn.functional.pad(known, (1,) * 4, value=1.0)
+    if torch.equal(now, torch.nn.functional.max_pool2d(bordered, 3, 1)):
+        fail(
+            "border",
+            "You count places outside the image as known. Nothing is known there: they are zeros "
+            "of the padding and no pixels.",
         )
     if close(now, (count == 9).float()):
         fail(

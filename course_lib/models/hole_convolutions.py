@@ -127,4 +127,21 @@ class GatedBlock(nn.Module):
         return self.layer(x), known
 
 
+class ResidualBlock(nn.Module):
+    """Two blocks of kernel 3, whose result is added to what they were given.
+
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
+    figure 2; here the sum is not followed by an activation, as each block ends with its own.
+    """
+
+    def __init__(self, kind: str, width: int) -> None:
+        super().__init__()
+        self.first, self.second = (BLOCKS[kind](width, width, 3, 1) for _ in range(2))
+
+    def forward(self, x: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(B, width, H, W), and (B, 1, H, W) or None -> the same shapes."""
+        y, known = self.second(*self.first(x, known))
+        return x + y, known
+
+
 BLOCKS = {"plain": PlainBlock, "partial": PartialBlock, "gated": GatedBlock}

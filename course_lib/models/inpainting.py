@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from course_lib import masks as holes
 from course_lib.models import dcgan
-from course_lib.models.hole_convolutions import BLOCKS
+from course_lib.models.hole_convolutions import BLOCKS, ResidualBlock
 
 
 class ContextEncoder(nn.Module):
@@ -94,6 +94,7 @@ class UNet(nn.Module):
         width: channels at full size; each halving of height and width doubles them.
         kind: of the convolutions, "plain", "partial" or "gated". The last layer is always plain.
         levels: halvings; height and width must be multiples of 2^levels.
+        bottom: residual blocks at the smallest size, where one sees all of a small image.
         noise: length Z of a latent vector that joins the smallest map at every place; 0 for none.
 
     Raises:
@@ -111,12 +112,15 @@ class UNet(nn.Module):
         kind: str = "plain",
         levels: int = 3,
         noise: int = 0,
+        bottom: int = 2,
     ) -> None:
         super().__init__()
-        if kind not in BLOCKS or levels < 1 or noise < 0 or (noise and kind == "partial"):
+        wrong = kind not in BLOCKS or levels < 1 or min(noise, bottom) < 0
+        if wrong or (noise and kind == "partial"):
             raise ValueError(
-                f"expected a kind in {list(BLOCKS)}, at least one level, and noise of 0 or more "
-                f"(0 with partial convolutions), got {kind!r}, {levels}, {noise}"
+                f"expected a kind in {list(BLOCKS)}, at least one level, and noise and bottom of 0 "
+                "or more (noise 0 with partial convolutions), "
+                f"got {kind!r}, {levels}, {noise}, {bottom}"
             )
         self.config = {
             "channels": channels,
@@ -124,6 +128,7 @@ class UNet(nn.Module):
             "kind": kind,
             "levels": levels,
             "noise": noise,
+            "bottom": bottom,
         }
         self.noise, self.multiple, self.partial = noise, 2**levels, kind == "partial"
         block = BLOCKS[kind]
@@ -132,6 +137,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             block(above, below, 4, 2) for above, below in itertools.pairwise(widths)
         )
+        self.bottom = nn.ModuleList(ResidualBlock(kind, widths[-1]) for _ in range(bottom))
         self.up = nn.ModuleList()
         below = widths[-1] + noise
         for skip in reversed(widths[:-1]):
@@ -159,6 +165,8 @@ class UNet(nn.Module):
         for block in self.down:
             skips.append((x, known))
             x, known = block(x, known)  # twice the channels, half the height and width
+        for block in self.bottom:
+            x, known = block(x, known)
         if z is not None:
             x = torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x)], dim=1)
         for block in self.up:
