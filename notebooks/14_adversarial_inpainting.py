@@ -475,6 +475,7 @@ def trained_on(recipe: inpaint_recipes.InpaintRecipe, start: nn.Module | None, a
         total=recipe.steps,
         sample=lambda: inpainting.fill(state.average, shown[:4], holes[:4]),
         alt=alt,
+        ylabel="masked L1; the game's in nats" if recipe.adversarial else "masked L1",
     ):
         pass
     return state
