@@ -689,7 +689,9 @@ if stored:
     print("\n\n".join(table(stored, family) for family in stored["hole_area"]))
 
 # %% [markdown]
-# [[measure: print the stored table here and describe it]] The seconds are those of the training that is added.
+# [[measure: confirm with three seeds; seed 0 says:]] On the centre square and on boxes, the distance falls steeply for the first
+# tenths of a decibel, to a quarter and to two thirds at $w = 0.5$; more weight than that loses PSNR and gains nothing. On free-form
+# holes, whose surroundings leave less open, critics gain nothing. The seconds are those of the training that is added.
 
 # %%
 if stored:
@@ -724,7 +726,8 @@ if stored:
 
 # %% [markdown]
 # **Figure 14.8.** The distortion-realism curve of trained networks; the numbers are the weights $w$.
-# [[measure: describe]]
+# [[measure: compare with the curve after three seeds. With seed 0: at w = 0.5 on the centre square 0.25 of the distance for 0.66 dB,
+# where (14.5) has 0.97 dB: the distances are not the same.]]
 #
 # Recomputed here, with fewer steps and 2,000 of the test images: the two networks of section 14.5, whose weight
 # is that of one of the rows.
@@ -1024,7 +1027,8 @@ if stored:
         )
 
 # %% [markdown]
-# [[measure: stored numbers of several answers]]
+# [[measure: confirm with three seeds; seed 0 says:]] One answer loses 2.9 dB against L1 alone, the mean of eight 0.3 dB, as (14.3) has it
+# for draws: 3.01 and 0.51. With critics as well, the Fréchet distance is below that of L1 alone.
 #
 # ## 14.8 Searching a generator's latent space
 #
@@ -1301,7 +1305,8 @@ if stored:
     print(f"ratio of the seconds: {found['search_over_network_seconds']['median']:.0f}")
 
 # %% [markdown]
-# [[measure: stored numbers of the search.]]
+# [[measure: confirm with three seeds; seed 0 says:]] Searching takes about 400 times as long as one pass of the network, and its error is
+# larger, with a DCGAN that was trained for ten times as long as ours.
 #
 # What the search has and the networks have not: it was trained for no hole, and takes any. What it lacks: if the generator
 # cannot draw the image, no $z$ agrees with the known pixels, and a seam remains. And its answer is the *mode* of
