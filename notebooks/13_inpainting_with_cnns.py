@@ -34,6 +34,7 @@ from course_lib import (
     runtime,
     sources,
     verify,
+    widgets,
 )
 
 seed = runtime.seed(0)
