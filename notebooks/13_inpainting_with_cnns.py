@@ -860,7 +860,9 @@ verify.equation("13.12", layer(inputs).detach(), right.detach())
 #
 # `python -m benchmarks inpainting` trains five networks with as many steps each, tunes the fills on
 # training images that nothing else uses, and measures all of them on the same 500 test images with
-# holes of all five families, for three seeds. [[measure: run it, then show the stored table here.]]
+# holes of all five families, for three seeds of networks and holes. The columns are the median of the seeds' masked L1, with the least
+# and the largest; the medians of masked PSNR in dB, structural similarity and relative Fréchet distance;
+# and milliseconds to fill an image. The linear conditional mean stands as "Gaussian".
 
 # %%
 path = sources.REPOSITORY / "benchmarks" / "results" / "inpainting.json"
@@ -891,6 +893,24 @@ if stored:
     print("\n\n".join(table(stored, family) for family in masks.FAMILIES))
 
 # %% [markdown]
+# Of the masked L1, ratios being medians over the seeds:
+#
+# - Of the fills that know one image and no other, the best has about twice the error of the U-Net with L1 on
+#   the centre square and on boxes: the ratios are 0.51 and 0.50. On free-form holes it is 0.56, on scattered
+#   pixels 0.76, on half images, which the network has not seen, 0.30.
+# - The median of the nearest of 59,000 training images is another opponent. Against it the ratios are 0.97 on the
+#   centre square, 0.89 on scattered pixels, 1.06 on boxes and on free-form holes, and 1.34 on half images. It also has the
+#   lowest Fréchet distance on all families but scattered pixels.
+# - Against the linear mean they are 0.84, 1.12, 0.99, 1.02 and 1.05, in the same order.
+# - Of the five networks, the gated one has the lowest error on every family, with each of the three seeds. At the same
+#   number of steps it takes longer, and has 1.02 million weights where the plain one has 0.91 million.
+# - Partial convolutions are within 6 % of the plain ones on the families of the training. On half images their error
+#   is larger by more than a third.
+# - On every family the U-Net with L2 has the higher PSNR and the U-Net with L1 the lower L1, as (13.7) and (13.8) say.
+#
+# All of it holds for these networks after 1,400 steps, two to three minutes each on one thread of a processor that had other
+# work beside, and not for what a longer training may come to.
+#
 # Here the same after the short training of section 13.6, on the 60 images and holes of Figure 13.7.
 # **Predict before you run:** where is the U-Net better than the fifteen nearest of 20,000 images?
 

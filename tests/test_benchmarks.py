@@ -306,6 +306,48 @@ def test_what_lesson_11_says_of_the_treatments_is_what_was_measured():
     assert (sum(better), len(better)) == (27, 30)
 
 
+def test_what_lesson_13_says_of_the_table_is_what_was_measured():
+    stored = read("inpainting")
+    families = stored["families"]
+    lesson = (RESULTS.parents[1] / "notebooks" / "13_inpainting_with_cnns.py").read_text(
+        encoding="utf-8"
+    )
+    lesson = re.sub(r"\s*\n#\s+", " ", lesson)
+    errors = {
+        family: {name: score["masked_l1"]["values"] for name, score in found["methods"].items()}
+        for family, found in families.items()
+    }
+
+    def ratios(key: str) -> list[str]:
+        found = {family: f"{one[key]['median']:.2f}" for family, one in families.items()}
+        order = ("centre square", "random box", "free form", "scattered pixels", "half image")
+        return [found[family] for family in order]
+
+    assert ratios("l1_over_best_of_one_image") == ["0.51", "0.50", "0.56", "0.76", "0.30"]
+    assert "the ratios are 0.51 and 0.50. On free-form holes it is 0.56" in lesson
+    assert ratios("l1_over_best_classical") == ["0.97", "1.06", "1.06", "0.89", "1.34"]
+    assert "0.89 on scattered pixels, 1.06 on boxes and on free-form holes, and 1.34" in lesson
+    assert ratios("l1_over_gaussian") == ["0.84", "0.99", "1.02", "1.12", "1.05"]
+    assert "they are 0.84, 1.12, 0.99, 1.02 and 1.05, in the same order" in lesson
+    gated, plain = "U-Net, L1, gated convolutions", "U-Net, L1"
+    for family, found in errors.items():
+        others = [found[name] for name in stored["networks"] if name != gated]
+        assert all(one < min(rest) for one, *rest in zip(found[gated], *others, strict=True))
+        methods = families[family]["methods"]
+        distances = {name: one["composite_frechet"]["median"] for name, one in methods.items()}
+        nearest = min(distances, key=distances.get) == "nearest images"
+        assert nearest == (family != "scattered pixels")
+        partial = statistics.median(found["U-Net, L1, partial convolutions"])
+        ratio = partial / statistics.median(found[plain])
+        assert ratio > 4 / 3 if family == "half image" else ratio < 1.06
+        decibels = [methods[name]["masked_psnr"]["median"] for name in ("U-Net, L2", plain)]
+        assert decibels[0] > decibels[1] and max(found[plain]) < min(found["U-Net, L2"])
+    seconds = {name: one["training_seconds"]["median"] for name, one in stored["networks"].items()}
+    assert seconds[gated] == max(seconds.values()) and stored["steps"] == 1_400
+    weights = [stored["networks"][name]["parameters"] / 1e6 for name in (gated, plain)]
+    assert "has {:.2f} million weights where the plain one has {:.2f}".format(*weights) in lesson
+
+
 def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images():
     stored = read("equal_quality")
     page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")
