@@ -475,7 +475,7 @@ def trained_on(recipe: inpaint_recipes.InpaintRecipe, start: nn.Module | None, a
         total=recipe.steps,
         sample=lambda: inpainting.fill(state.average, shown[:4], holes[:4]),
         alt=alt,
-        ylabel="masked L1; the game's in nats" if recipe.adversarial else "masked L1",
+        ylabel="losses" if recipe.adversarial else "masked L1",
     ):
         pass
     return state
@@ -616,7 +616,7 @@ shares_walked = [one["composite_frechet"] / plain["composite_frechet"] for one i
 
 def draw_walk(axes: Axes) -> None:
     axes.plot(shares, [tradeoff.decibels_lost(r) for r in shares], label="(14.5)")
-    axes.plot(shares_walked, lost, "o-", label="mixtures")
+    axes.plot(shares_walked, lost, "o-", color=plotting.COLOURS["vermillion"])
     for amount, share, decibels in zip(amounts, shares_walked, lost, strict=True):
         axes.annotate(f"{amount:.1f}", (share, decibels), xytext=(4, 4), textcoords="offset points")
     axes.set(xlabel="Fréchet distance, L1 alone = 1", ylabel="PSNR lost in dB", xlim=(0, 1.1))
@@ -708,9 +708,10 @@ if stored:
             )
             ends = [abs(one[[0, 2]] - one[1]) for one in (y, x)]  # from the median to both ends
             axes.errorbar(x[1], y[1], *ends, fmt="o", color=plotting.COLOURS["vermillion"])
-            for weight, across, up in zip(stored["weights"][1:], x[1], y[1], strict=True):
+            for i, weight in enumerate(stored["weights"][1:]):
+                place = {"xytext": (-5, -9), "ha": "right"} if i == 1 else {"xytext": (5, 4)}
                 axes.annotate(
-                    f"{weight:g}", (across, up), xytext=(5, 4), textcoords="offset points"
+                    f"{weight:g}", (x[1][i], y[1][i]), textcoords="offset points", **place
                 )
             axes.set(xlabel="Fréchet distance, L1 alone = 1", xlim=(0, 1.15), ylim=(-0.2, None))
 
@@ -720,7 +721,7 @@ if stored:
         [(family, draw_family(family)) for family in stored["hole_area"]],
         alt="PSNR lost in decibels against the Fréchet distance for each weight, on three families of "
         "holes, beside the curve of (14.5).",
-        note="Vertical: PSNR lost in dB. Bars: least and largest of three seeds.",
+        note="Vertical: PSNR lost in dB. Bars: least and largest of the seeds.",
     )
     display(picture)
 
