@@ -651,7 +651,8 @@ verify.claim(
 # ## 14.6 The curve
 #
 # `python -m benchmarks adversarial_inpainting` trains one network with L1 alone, and from it one for each of
-# several weights $w$, all with as many steps; it measures the composites of all 10,000 test images, for three seeds.
+# several weights $w$, all with as many steps; it measures the composites of all 10,000 test images. **One seed has been
+# measured so far**; what is said of it below may change with others.
 # The same run searches a DCGAN's latent space (section 14.8) and trains a network that gives several answers
 # (section 14.7).
 
@@ -689,7 +690,7 @@ if stored:
     print("\n\n".join(table(stored, family) for family in stored["hole_area"]))
 
 # %% [markdown]
-# [[measure: confirm with three seeds; seed 0 says:]] On the centre square and on boxes, the distance falls steeply for the first
+# On the centre square and on boxes, the distance falls steeply for the first
 # tenths of a decibel, to a quarter and to two thirds at $w = 0.5$; more weight than that loses PSNR and gains nothing. On free-form
 # holes, whose surroundings leave less open, critics gain nothing. The seconds are those of the training that is added.
 
@@ -727,8 +728,8 @@ if stored:
 
 # %% [markdown]
 # **Figure 14.8.** The distortion-realism curve of trained networks; the numbers are the weights $w$.
-# [[measure: compare with the curve after three seeds. With seed 0: at w = 0.5 on the centre square 0.25 of the distance for 0.66 dB,
-# where (14.5) has 0.97 dB: the distances are not the same.]]
+# At $w = 0.5$ a quarter of the distance is left on the centre square, for 0.66 dB. (14.5) has 0.97 dB for as much of *its*
+# distance: the points may lie below the curve, because the two distances are not the same.
 #
 # Recomputed here, with fewer steps and 2,000 of the test images: the two networks of section 14.5, whose weight
 # is that of one of the rows.
@@ -1028,8 +1029,9 @@ if stored:
         )
 
 # %% [markdown]
-# [[measure: confirm with three seeds; seed 0 says:]] One answer loses 2.9 dB against L1 alone, the mean of eight 0.3 dB, as (14.3) has it
-# for draws: 3.01 and 0.51. With critics as well, the Fréchet distance is below that of L1 alone.
+# One answer loses 2.9 dB against L1 alone, the mean of eight 0.3 dB. Perfect draws would lose 3.01 and 0.51 dB against the
+# conditional mean, by (14.3); the L1 network only resembles it. With critics as well, the Fréchet distance is below that of L1 alone
+# (the table above), which without them it is not.
 #
 # ## 14.8 Searching a generator's latent space
 #
@@ -1306,8 +1308,8 @@ if stored:
     print(f"ratio of the seconds: {found['search_over_network_seconds']['median']:.0f}")
 
 # %% [markdown]
-# [[measure: confirm with three seeds; seed 0 says:]] Searching takes about 400 times as long as one pass of the network, and its error is
-# larger, with a DCGAN that was trained for ten times as long as ours.
+# For this seed, on one thread of a busy processor, searching an image took about 400 times as long as one pass of the network with L1
+# alone, and its error was larger, although its DCGAN had the course's full training.
 #
 # What the search has and the networks have not: it was trained for no hole, and takes any. What it lacks: if the generator
 # cannot draw the image, no $z$ agrees with the known pixels, and a seam remains. And its answer is the *mode* of
