@@ -209,7 +209,8 @@ verify.equation(
 #
 # $$ \Delta(r) = 10 \log_{10} \bigl( 1 + (1 - \sqrt{r})^2 \bigr). \tag{14.5} $$
 #
-# The curve is flat at the mean and steep at the end. **Predict before you run:** how many decibels must be
+# Freirich, Michaeli and Meir (2021) found a curve of this form for the distance between the distributions of all
+# images, not given $y$. It is flat at the mean and steep at the end. **Predict before you run:** how many decibels must be
 # lost, at least, to leave 0.4 of the squared distance? How many for the rest?
 
 # %%
