@@ -972,8 +972,8 @@ verify.claim(
 # %% [markdown]
 # A table that compares a network with diffusion alone would call this a success: half the error. Beside
 # two baselines that know the training images as well, no method wins everywhere. The nearest images lead
-# on boxes and halves, the linear mean on scattered pixels, the U-Net by a little on the centre square,
-# where it is clearly better than linear regression. (The table above is of longer trainings.)
+# on boxes and halves, the linear mean on scattered pixels. On the centre square the U-Net and the nearest
+# images are about level, and both are clearly better than linear regression. (The table above is of longer trainings.)
 #
 # ## 13.9 A kind of hole that was never seen
 #
