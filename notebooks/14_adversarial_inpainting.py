@@ -562,7 +562,7 @@ verify.claim(
     "14.3",
     "and it loses of the masked PSNR (dB)",
     plain["masked_psnr"] - real_like["masked_psnr"],
-    (0.0, 1.5),
+    (None, 1.0),
 )
 
 
@@ -733,7 +733,7 @@ if stored:
 # distance: the points may lie below the curve, because the two distances are not the same.
 #
 # Recomputed here, with fewer steps and 2,000 of the test images: the two networks of section 14.5, whose weight
-# is that of one of the rows.
+# is that of one of the rows. After so short a training the critics have gained less than in the table.
 
 # %% tags=["verify"]
 if stored:
@@ -744,7 +744,7 @@ if stored:
         real_like["composite_frechet"]
         / plain["composite_frechet"]
         / row["frechet_over_l1_alone"]["median"],
-        (0.5, 3.0),
+        (1.0, None),
     )
 
 # %% [markdown]
@@ -921,7 +921,7 @@ verify.claim(
     "14.10",
     "with s = 1 they differ, in parts of one answer's distance from the truth, by",
     spreads[1.0] / float(truths),
-    (0.3, 1.1),
+    (0.9, 1.1),
 )
 
 # %% [markdown]
@@ -983,7 +983,7 @@ verify.claim(
     "14.12",
     "the squared error of one answer over that of the mean of eight is",
     float(one_error / mean_error),
-    (1.4, 2.1),
+    (1.5, 1.82),
 )
 
 # %% [markdown]
@@ -1006,19 +1006,20 @@ verify.claim(
     "14.13",
     "one answer of the network with s = 1 loses, against L1 alone (dB)",
     plain["masked_psnr"] - one_score["masked_psnr"],
-    (1.5, 4.5),
+    (1.5, None),
 )
 verify.claim(
     "14.14",
     "and its Fréchet distance over that of L1 alone is",
     one_score["composite_frechet"] / plain["composite_frechet"],
-    (0.6, None),
+    (0.8, None),
 )
 
 # %% [markdown]
-# The score asks each pixel to vary as the truth does, not all pixels together. Look at Figure 14.9 again: the grey level of each
-# pixel may be one that occurs there, but a white block in a grey shoe is no shoe. The repair is to ask for both: the score *and* the critics, which see all pixels at once. The
-# benchmark of section 14.6 trains that network as well.
+# The answers pay the price of draws, or nearly so, and the distance is hardly lower than that of L1 alone. The score asks each
+# pixel to vary as the truth does, not all pixels together. Look at Figure 14.9 again: the grey level of each
+# pixel may be one that occurs there, but a white block in a grey shoe is no shoe. The repair is to ask for both: the score *and* the
+# critics, which see all pixels at once. The benchmark of section 14.6 trains that network as well.
 
 # %%
 if stored:
@@ -1235,21 +1236,22 @@ verify.claim(
     "14.17",
     "the strong prior changes the masked L1 in the hole by the factor",
     tuned[strong] / tuned[short],
-    (None, 1.0),
+    (0.85, 1.1),
 )
 
 verify.claim(
     "14.18",
     "with the weak prior and 300 steps, the mean squared entry of z (1 where z is drawn) is",
     squares_of_z[long],
-    (1.2, None),
+    (1.5, None),
 )
 
 # %% [markdown]
-# The known rim is explained better and better, and the hole gains little or nothing by it. The latent vectors grow longer than those
-# that the generator was trained with: it is asked for garments that it never drew. (14.11) names the remedy: trust the rim less,
-# relative to the prior. Then $z$ comes out *shorter* than a draw. That is no mistake, it is what a mode is like (lesson 01).
-# The library's own settings, `latent_search.Settings()`, are the best that were found.
+# The known rim is explained better and better, and the hole gains little by it. The latent vectors grow longer than those
+# that the generator was trained with: it is asked for garments that it never drew. (14.11) names a remedy: trust the rim less,
+# relative to the prior. Then $z$ comes out *shorter* than a draw. That is no mistake, it is what a mode is like (lesson 01). On these
+# few images the strong prior makes no clear difference to the hole; on the 24 of the choice above it had the lowest error.
+# The library's own settings, `latent_search.Settings()`, are the best of those that were tried.
 
 # %%
 count_searched = 24
