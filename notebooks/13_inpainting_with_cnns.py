@@ -874,7 +874,7 @@ def table(stored: dict, family: str) -> str:
     found = stored["families"][family]
     lines = [
         f"{family}, {100 * found['hole_area']['median']:.1f} % missing",
-        f"{'':34}{'L1':>8}{'least':>8}{'largest':>8}{'PSNR':>7}{'SSIM':>7}{'Fréchet':>9}{'ms':>8}",
+        f"{'':31}{'L1':>7}{'least':>7}{'largest':>8}{'PSNR':>6}{'SSIM':>6}{'Fréchet':>8}{'ms':>7}",
     ]
     for name, score in found["methods"].items():
         l1 = score["masked_l1"]
@@ -883,8 +883,8 @@ def table(stored: dict, family: str) -> str:
         ]
         milliseconds = 1000 * score["seconds_per_image"]["median"]
         lines.append(
-            f"{name:34}{l1['median']:8.4f}{l1['least']:8.4f}{l1['largest']:8.4f}"
-            f"{middle[0]:7.2f}{middle[1]:7.3f}{middle[2]:9.4f}{milliseconds:8.2f}"
+            f"{name:31}{l1['median']:7.4f}{l1['least']:7.4f}{l1['largest']:8.4f}"
+            f"{middle[0]:6.2f}{middle[1]:6.3f}{middle[2]:8.4f}{milliseconds:7.2f}"
         )
     return "\n".join(lines)
 
