@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Convolution and batch normalisation (lessons 02 to 04), strided and upsampling layers (03 and 09), the Fréchet distance of features (10). What this lesson uses of them is recalled where it is used. |
 # | **You will be able to** | draw holes and measure what fills them, fill them with six methods that need no network, say what an L1 and an L2 loss ask for, build a U-Net, a partial and a gated convolution from their equations, and notice when the answer has leaked into the input |
-# | **Time** | about 4 minutes of computing on 2 CPU cores, an hour of reading |
+# | **Time** | about three minutes of computing on 2 CPU cores, an hour of reading |
 
 # %%
 import dataclasses

@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Masks, composites and the U-Net ([lesson 13](13_inpainting_with_cnns.ipynb)), the best discriminator ([07](07_the_gan_game.ipynb)), the DCGAN and its recipe ([09](09_dcgan.ipynb)), the Fréchet distance of features ([10](10_evaluating_generators.ipynb)). What is used of them is recalled where it is used. |
 # | **You will be able to** | derive the least price of realism in squared error and draw it, train an inpainting network against a local and a global critic, train one that gives several answers and know why its loss makes them differ, fill a hole by searching a generator's latent space and count what that costs, and say what each of these cannot do |
-# | **Time** | about five minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
+# | **Time** | about four minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
 
 # %%
 import copy
