@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks.inpainting import masks_of
+from benchmarks.inpainting import masks_of, trained
 from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import (
@@ -35,8 +35,7 @@ from course_lib import (
     training,
 )
 from course_lib import masks as holes
-from course_lib.data import ImageSet
-from course_lib.inpaint_recipes import InpaintRecipe, course_inpaint_recipe
+from course_lib.inpaint_recipes import course_inpaint_recipe
 
 STEPS = 1_400  # with L1 alone, which all rows share; lesson 13 measures as many
 MORE = 1_000  # of each row
@@ -92,7 +91,7 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
         areas = {family: float(holes.share(one).mean()) for family, one in masks.items()}
         found: Nested = {"hole_area": areas, "curve": {}}
         shared = recipe({"steps": plan["steps"]}, seed, plan["dtype"], device)
-        begun = trained_on(shared, train, device)
+        begun = trained(shared, train, device)
         if begun is None:
             raise FloatingPointError("L1 alone diverged: lower its learning rate")
         progress.say(f"seed {seed}  shared training ({begun.seconds:.0f} s)")
@@ -100,7 +99,7 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
         first, plain = None, begun
         for weight in plan["weights"]:
             chosen = recipe({"adversarial": weight}, seed, plan["dtype"], device)
-            state = trained_on(chosen, train, device, copy.deepcopy(begun.generator))
+            state = trained(chosen, train, device, copy.deepcopy(begun.generator))
             row = _row(state, images, masks, frechet, first)
             if first is None:
                 if state is None:
@@ -116,24 +115,11 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
             random = torch.Generator().manual_seed(seed)
             fed = several_answers.with_noise(begun.generator, NOISE, random)
             chosen = recipe({"noise": NOISE} | settings, seed, plan["dtype"], device)
-            state = trained_on(chosen, train, device, fed)
+            state = trained(chosen, train, device, fed)
             one = masks[FAMILIES[0]]
             found["several_answers"][name] = _several(state, images, one, frechet)
             progress.say(f"seed {seed}  several answers, {name}")
         yield found
-
-
-def trained_on(
-    chosen: InpaintRecipe, images: ImageSet, device: torch.device, network: nn.Module | None = None
-) -> inpainting.InpaintState | None:
-    """A finished training from a network, which it changes, or a fresh one; None if it diverged."""
-    state = inpainting.InpaintState.create(chosen, device, network)
-    try:
-        for _ in inpainting.train_inpainting(state, images, every=chosen.steps):
-            pass
-    except FloatingPointError:
-        return None
-    return state
 
 
 def _row(state, images, masks: dict, frechet, first: Nested | None) -> Nested:

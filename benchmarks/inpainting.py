@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.progress import Progress
 from benchmarks.summary import Nested
@@ -115,10 +115,10 @@ def measure(fill: fills.Fill, images: Tensor, masks: Tensor, frechet) -> Numbers
 
 
 def trained(
-    chosen: InpaintRecipe, images: ImageSet, device: torch.device
+    chosen: InpaintRecipe, images: ImageSet, device: torch.device, network: nn.Module | None = None
 ) -> inpainting.InpaintState | None:
-    """A finished training, or None if it diverged."""
-    state = inpainting.InpaintState.create(chosen, device)
+    """A finished training from a network, which it changes, or a fresh one; None if it diverged."""
+    state = inpainting.InpaintState.create(chosen, device, network)
     try:
         for _ in inpainting.train_inpainting(state, images, every=chosen.steps):
             pass

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from course_lib import losses
 from course_lib.data import EpochSampler, ImageSet
 from course_lib.models import conditional as models
 from course_lib.recipes import Recipe
+from course_lib.record_loop import recorded
 from course_lib.training import Record, update_average
 
 #: Where the class meets the image; "information" is the only one that needs no labels.
@@ -214,33 +214,16 @@ def train_conditional(
     images = images.near(device)
     sampler = EpochSampler(len(images), recipe.batch, recipe.seed)
     random = torch.Generator(device)
-    sums: dict[str, Tensor] = {}
-    last_step, start = state.step, time.perf_counter()
-    _training_mode(state)
-    while state.step < recipe.steps:
+
+    def step() -> dict[str, Tensor]:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
         chosen = sampler.indices(state.step)
         real = images.batch(chosen, device)
         real = real.contiguous(memory_format=torch.channels_last)  # (B, C, H, W)
         labels = images.labels[chosen.to(images.labels.device)].to(device)  # (B,)
-        measured = conditional_step(state, real, labels, random)
-        sums = {name: sums.get(name, 0) + value for name, value in measured.items()}
-        state.step += 1
-        if state.step % every == 0 or state.step == recipe.steps:
-            steps = state.step - last_step
-            means = {name: float(total) / steps for name, total in sums.items()}
-            spent = time.perf_counter() - start
-            state.seconds += spent
-            rate = steps * recipe.batch / spent
-            record = Record(state.step, state.step * recipe.batch, state.seconds, rate, means)
-            state.history.append(record)
-            if not all(math.isfinite(value) for value in means.values()):
-                raise FloatingPointError(
-                    f"the losses are no longer finite at step {state.step}: {means}"
-                )
-            yield record
-            _training_mode(state)
-            sums, last_step, start = {}, state.step, time.perf_counter()
+        return conditional_step(state, real, labels, random)
+
+    yield from recorded(state, every, step, lambda: _training_mode(state))
 
 
 def _training_mode(state: ConditionalState) -> None:

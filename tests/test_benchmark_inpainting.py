@@ -95,13 +95,13 @@ def test_recipes_with_critics_have_no_momentum():
 
 def test_every_row_begins_with_the_same_network(small, monkeypatch):
     """The shared network is copied: a row leaves no trace in the next one."""
-    begins, train = [], adversarial_inpainting.trained_on
+    begins, train = [], adversarial_inpainting.trained
 
     def watched(chosen, images, device, network=None):
         if network is not None:
             begins.append(next(network.parameters()).detach().clone())
         return train(chosen, images, device, network)
 
-    monkeypatch.setattr(adversarial_inpainting, "trained_on", watched)
+    monkeypatch.setattr(adversarial_inpainting, "trained", watched)
     result_of("adversarial_inpainting", small)
     assert len(begins) == 4 and all(torch.equal(one, begins[0]) for one in begins)
