@@ -1,4 +1,8 @@
-"""Which code a stored result depends on: every file that its benchmark imports, as one hash."""
+"""Which code a stored result depends on: every file that its benchmark imports, as one hash.
+
+Comments, docstrings and line breaks do not count: a sentence that is put right does not begin hours
+of measurements anew.
+"""
 
 from __future__ import annotations
 
@@ -63,14 +67,26 @@ def files_behind(module: str) -> list[Path]:
     return sorted(found)
 
 
+def what_runs(source: str) -> str:
+    """A program as its syntax tree, without comments and docstrings."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)
+
+
 def code_hash(module: str) -> str:
-    """A hash of the files behind a module, and of the classifier that distances are measured with.
+    """A hash of the code behind a module, and of the classifier that distances are measured with.
 
     Returns:
-        16 hexadecimal digits of SHA-256.
+        16 hexadecimal digits of SHA-256. The same code can have another hash under another version
+        of Python, which is part of a result's environment anyway.
     """
     digest = hashlib.sha256()
-    for path in [*files_behind(module), checkpoints.CLASSIFIER]:
+    for path in files_behind(module):
         digest.update(path.relative_to(ROOT).as_posix().encode())
-        digest.update(path.read_bytes())
+        digest.update(what_runs(path.read_text(encoding="utf-8")).encode())
+    digest.update(checkpoints.CLASSIFIER.read_bytes())
     return digest.hexdigest()[:16]

@@ -38,7 +38,7 @@ def train_classifier(
         epochs: passes over the images.
         batch: images a step.
         rate: largest learning rate of the cycle.
-        dtype: "float32" or "bfloat16" for the convolutions.
+        dtype: "float32" or "bfloat16" for convolutions and linear layers.
         seed: of the order of images, the augmentation and dropout; torch's global generator is
             seeded with it and the step, at each step.
         every: steps between records.

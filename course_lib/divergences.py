@@ -34,7 +34,7 @@ def optimal_discriminator(p: Tensor, q: Tensor, real_share: float = 0.5) -> Tens
     Raises:
         ValueError: for a share outside (0, 1), other shapes or negative densities.
 
-    Source: lesson 07, equations (7.2) and (7.5); Goodfellow et al., 2014, proposition 1.
+    Source: lesson 07, equations (7.1) and (7.4); Goodfellow et al., 2014, proposition 1.
     """
     if not 0 < real_share < 1:
         raise ValueError(f"expected a share of real samples between 0 and 1, got {real_share}")

@@ -14,8 +14,9 @@
 #
 # This course starts with the arithmetic of a convolution and ends with networks that draw
 # pictures, and fill holes in them. Each lesson asks one question, derives the answer, lets the
-# computer check the derivation, and then shows it on real images. Every picture in it was
-# trained by the notebook that shows it, on an ordinary machine. You will train them again.
+# computer check the derivation, and then shows it on real images. A picture that a
+# lesson says a network drew comes from a network that its notebook trained, on an ordinary machine. You will train them
+# again. Where a table took too long for a notebook, its stored result is shown, with the command that repeats it.
 
 # %%
 import hashlib
@@ -66,27 +67,29 @@ plotting.architecture(
 # notebooks, so they can be shown without being run. Everything works without a network: the
 # data are part of the repository.
 #
-# **On Colab.** The badge above opens the page there, and the first cell fetches the course.
+# **On Colab.** In a copy of the course that has a public address, a badge at the top opens the page there, and the first
+# cell fetches the course. That needs a network.
 # Choose a GPU under *Runtime, Change runtime type* if you want one. No lesson needs it.
 #
-# Two kinds of cell deserve a word. A cell that says `verify.equation("0.1", ...)` proves the
-# equation with that number, with algebra or with numbers in double precision, and would stop
-# the notebook if it were wrong. A cell with `verify.claim(...)` does the same for a measured
+# Two kinds of cell deserve a word. A cell that says `verify.equation("0.1", ...)` checks the
+# equation with that number, by algebra, or on numbers and then within the tolerance that it prints. It stops
+# the notebook if the two sides differ. A cell with `verify.claim(...)` does the same for a measured
 # result: it states a band, and the band was found by repeating the lesson with five different
 # seeds.
 #
 # ## 0.3 Your machine
 #
 # Networks are trained on the **device**: a GPU if torch finds one, else the processor (CPU).
-# The same code runs on both. A GPU is faster by a factor of ten to a hundred; this course is
-# made so that two CPU cores are enough.
+# The same code runs on both. The course is made so that two CPU cores are enough.
 
 # %%
 print(f"device: {device.type}")
 
 # %% [markdown]
-# The **seed** fixes every random number, so that you see what we saw. Set the environment
-# variable `COURSE_SEED` to another number to see what depends on luck.
+# The **seed** fixes every random number: run the notebook twice on one machine, and you see the same. Another machine,
+# or another number of threads, adds up in another order and rounds differently, and training enlarges that. So your
+# pictures will resemble ours and not equal them. Set the environment variable `COURSE_SEED` to another number to see
+# what depends on luck.
 #
 # ## 0.4 The data
 #
@@ -151,8 +154,9 @@ plotting.frame_slider(
 # **Figure 0.4.** Noise becomes clothes. The same 48 lists of 64 random numbers, drawn again
 # after each stretch of training.
 #
-# Nothing here was cut out of a training picture: no generated image had been there before. How
-# do we know that they are any good, beyond looking? One number, which lesson 09 explains and
+# The generator has never held a training picture: all it learned came through the discriminator's answers. Whether it
+# copies all the same is a question for lesson 10. How
+# do we know that its pictures are any good, beyond looking? One number, which lesson 09 explains and
 # lesson 10 takes apart: the **relative Fréchet distance** between generated and real pictures,
 # in the eyes of a classifier. Real pictures against other real ones give almost 0. A generator
 # that always drew the same average would get 1 or more.
@@ -239,8 +243,8 @@ except TypeError as error:
 # - A generator learned to draw garments from noise while you watched.
 #
 # **Exercises.** [Six to warm up](../exercises/00_start_here.ipynb), and to meet the checks.
-# [Solutions](../solutions/00_start_here.ipynb). Then go on with [lesson 09,
-# DCGAN](09_dcgan.ipynb). The README lists the lessons that exist.
+# [Solutions](../solutions/00_start_here.ipynb). Then go on with
+# [lesson 01, Images and distributions](01_images_and_distributions.ipynb). The README lists all lessons.
 #
 # ## Sources
 #

@@ -170,12 +170,13 @@ plotting.image_grid(
     columns=3,
     titles=list(shrunk),
     alt="Rings that get finer outwards, made four times smaller. Keeping every fourth pixel shows sets of "
-    "false rings around other centres; the means and the antialiased version fade to grey instead.",
+    "false rings around other centres; in the means they are faint, and in the antialiased version hardly to be seen.",
 )
 
 # %% [markdown]
 # **Figure 1.3.** One picture of rings around *one* centre, which get finer outwards, at a quarter of its
-# size. The other centres on the left do not exist.
+# size. The other centres on the left do not exist. The mean of 4 x 4 weakens them and does not remove them: of a wave of
+# $f = 1/5$ along a row it still lets a quarter through.
 #
 # ### The bytes are not light
 #
@@ -275,6 +276,9 @@ between = torch.cdist(real[:2000], real[2000:4000])
 print(
     f"nearest to the mean image: {to_mean.min() / between.mean():.2f} of the mean distance between two"
 )
+others = torch.cdist(real[:1000], real)
+others[torch.arange(1000), torch.arange(1000)] = math.inf  # no image is its own neighbour
+as_far = float((others.min(dim=1).values >= to_mean.min()).double().mean())
 gaussian = GaussianSampler(train.batch(range(60_000)))
 plotting.image_grid(
     torch.cat([mean.reshape(1, 1, 32, 32), gaussian.sample(4, seed), train.batch(range(5, 10))]),
@@ -285,23 +289,25 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 1.5.** The most probable image of the Gaussian, four of its samples, and real images.
+# **Figure 1.5.** The mean of the test images, which is all but the most probable image of the Gaussian that is fitted to the
+# training images; four samples of that Gaussian; and real images.
 
 # %% tags=["verify"]
 verify.claim(
     "1.3",
-    "the real image nearest to the mean is away from it, in mean distances between two images, by",
-    float(to_mean.min() / between.mean()),
+    "of 1,000 real images, at least as far from all others as the mean image is, are the share",
+    as_far,
     (0.3, None),
 )
 
 # %% [markdown]
-# No real image comes nearer to it than a third of the distance between two images picked at random. The
-# most probable picture is a picture of nothing.
+# No real image comes nearer to the mean than a third of the distance between two images picked at random. That says
+# less than it seems to: about half of the real images are as far from their own nearest neighbour. So the distance does not
+# convict the mean image. Looking does: it is a shirt and a shoe at once. The most probable picture is a picture of nothing.
 #
 # ## 1.4 Three generators, measured
 #
-# To compare generators we need a number. Lesson 09 derives it and lesson 10 takes it apart: the **relative
+# To compare generators we need a number. Lesson 09 defines it, and lesson 10 derives it and takes it apart: the **relative
 # Fréchet distance** compares mean and covariance of 128 features that a trained classifier computes from
 # each image, for 10,000 generated and the 10,000 test images. Real training images get almost 0. A
 # generator that always drew the average feature would get 1.
@@ -449,8 +455,8 @@ verify.claim("1.6", "that of the Gaussian lies in", found["Gaussian"], (0.617, 0
 # pixels know where garments are bright, and no garment. The Gaussian knows which pixels go together and draws
 # clouds with sleeves: it cannot know that there are *kinds*, because a Gaussian has one centre, and between a
 # shoe and a shirt there is nothing. That is all that means and covariances
-# know (clipped to the range of an image). Beating it needs
-# something that is not linear, and that is where learning begins: the network that
+# know (clipped to the range of an image). A linear map can do a little better, as Figure 1.7 will show. A map that is not
+# linear can know more, and that is where learning begins: the network that
 # `make train` trains gets below a tenth of the Gaussian's value.
 
 # %%
@@ -488,8 +494,8 @@ verify.claim(
 # %% [markdown]
 # ### Why a code, and why a network behind it
 #
-# Fewer than a tenth of the directions hold nine tenths of the variance: images of clothes hardly use their
-# space. It is said that they lie near a **manifold** of few dimensions. That is why generators start from a
+# The black frame holds 240 of the 1,024 pixels and never varies. Of the other 784 directions, about a tenth hold nine tenths
+# of the variance: images of clothes use little of their space. It is said that they lie near a **manifold** of few dimensions. That is why generators start from a
 # short code $z$. But the manifold is *bent*. The straight line between two images leaves it at once.
 
 # %%
@@ -528,6 +534,7 @@ plotting.image_grid(
 #
 # $$ E_{i,j} = e_{i,j} + \min\bigl( E_{i-1,\,j-1},\, E_{i-1,\,j},\, E_{i-1,\,j+1} \bigr), \qquad E_{0,j} = e_{0,j}. \tag{1.10} $$
 #
+# Columns outside the overlap are left out of the minimum.
 # Fill the table from the top, find the least number in the last row, and walk back up. This is *dynamic
 # programming*: from each place in the last row there are up
 # to $3^{\text{rows} - 1}$ cuts, and the table looks at each pixel once.
@@ -608,7 +615,8 @@ verify.equation(
 )
 
 # %%
-bricks = skimage.data.brick()[::2, ::2][:128, :128] / 255.0
+halved = skimage.data.brick().reshape(256, 2, 256, 2).mean(axis=(1, 3))  # no aliases: section 1.2
+bricks = halved[:128, :128] / 255.0
 quilted, origin = (part[:128, :128] for part in quilt(bricks, 32, 8, 5, rng))
 alone = rng.choice(bricks.ravel(), (128, 128))  # independent pixels
 
@@ -668,7 +676,7 @@ verify.claim(
 # ## Summary
 #
 # - An image is a block of numbers. Layout, order of channels, range, type and scale break silently; look at your data *after* the last step before the network.
-# - To generate is to draw from $p(x)$. The most probable point is not typical: in $n$ dimensions samples lie on a shell of radius $\sqrt n$.
+# - To generate is to draw from $p(x)$. The most probable point need not be typical: samples of $n$ standard Gaussians lie near a shell of radius $\sqrt n$.
 # - Rules know what you know, independent pixels know nothing of neighbours, a Gaussian knows all pairs and no kinds. Copying is perfect up close and makes nothing new.
 # - Few directions hold most of the variance, but the set of images is bent: a short code needs a map that is not linear.
 #

@@ -34,7 +34,7 @@ def numbers(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=random)
 
 
-# The photograph that scikit-image brings along, every second pixel, from -1 to 1: (1, 1, 256, 256)
+# The photograph that scikit-image brings along, in means of 2 x 2 pixels, from -1 to 1: (1, 1, 256, 256)
 photograph = torch.from_numpy(skimage.data.camera())[None, None].double() / 127.5 - 1
 photograph = F.avg_pool2d(photograph, 2)
 
@@ -143,7 +143,8 @@ verify.equation("2.3", convolve(w, x), convolve(x, w))
 
 # %% [markdown]
 # It matters as soon as two libraries meet. SciPy's `convolve2d` computes (2.2), PyTorch's `conv2d`
-# computes (2.1). For a symmetric blur they agree. For an edge they differ in sign, and for a
+# computes (2.1). SciPy also returns the windows that hang over the edge, unless told `mode="valid"`. With it,
+# the two agree for a symmetric blur. For an edge they differ in sign, and for a
 # learned kernel in everything.
 #
 # > **Correction.** Two of the articles that this course grew from write the convolution as
@@ -268,13 +269,13 @@ verify.equation(
 # (2.5) is a dot product, and many dot products at once are a matrix product. Write each window as
 # one column of $C K^2$ numbers, and put the columns side by side: a matrix $X_{\text{col}}$ with
 # $C K^2$ rows and $H_{\text{out}} W_{\text{out}}$ columns. Write the kernels as rows: a matrix $W$ with
-# $O$ rows and $C K^2$ columns. Then
+# $O$ rows and $C K^2$ columns. (In this section $W$ alone is this matrix and not the width.) Then
 #
 # $$ Y = W X_{\text{col}} + \beta\, \mathbf{1}^{\mathsf T}, \tag{2.8} $$
 #
 # where row $o$ of $Y$ is output channel $o$, written in one line, and $\mathbf 1$ is a column of
 # ones. Building $X_{\text{col}}$ is called **im2col**. It costs memory: each pixel is copied once
-# for every window that sees it, up to $K^2 / S^2$ times. What it buys is that all the work is a
+# for every window that sees it, up to $\lceil K/S \rceil^2$ times, where $\lceil \cdot \rceil$ rounds up. What it buys is that all the work is a
 # matrix product, the operation that processors and GPUs are built for.
 
 # %% tags=["keep"]
@@ -304,7 +305,7 @@ verify.equation("2.8", Y.unflatten(1, (7, 6)), conv2d(x[:1], w, bias)[0])
 #
 # here for $S = D = 1$ and $P = 0$, where $w$ is zero outside its table. A row of $T$ is one output
 # number: it holds the kernel, spread out to where the window lies, and zeros elsewhere. The next row
-# holds the same numbers, moved one place on. A matrix that is constant along its diagonals is called
+# holds the same numbers, moved one place on, or $K$ places where a new row of the output begins. A matrix that is constant along its diagonals is called
 # a **Toeplitz matrix**. Here the blocks are Toeplitz, and they are arranged like one: *doubly
 # blocked*.
 
@@ -326,7 +327,8 @@ def draw_matrix(ax: Axes) -> None:
 plotting.panels(
     [(None, draw_matrix)],
     alt="A matrix with 16 rows and 36 columns, nearly all empty. In every row nine coloured cells, in "
-    "three runs of three; each row is the one above it moved one place to the right.",
+    "three runs of three; each row is the one above it moved one place to the right, and three places at every "
+    "fourth row.",
 )
 
 # %% [markdown]
@@ -486,6 +488,7 @@ WAYS = {
 
 def seconds(way, x: Tensor, w: Tensor) -> float:
     """The median of five runs, or one run if that took longer than a tenth of a second."""
+    way(numbers(1, 1, 8, 8), w)  # the first call pays for one-off set-up
     found = []
     while not found or (len(found) < 5 and found[0] < 0.1):
         start = time.perf_counter()
@@ -533,7 +536,8 @@ plotting.panels(
         ("kernel 5 x 5", draw_times(sides, by_side, "side of the image N")),
         ("image 256 x 256", draw_times(sizes, by_kernel, "side of the kernel K")),
     ],
-    alt="Two charts with logarithmic axes. Left, seconds by image side: the loops are slowest by far. "
+    alt="Two charts with logarithmic axes. Left, seconds by image side: the matrix, which is built anew each "
+    "time, is slowest, then come the loops. "
     "Right, seconds by kernel side: the library's and im2col's times rise, FFT's hardly changes and "
     "is the least for large kernels.",
 )
@@ -551,10 +555,10 @@ print(
 )
 
 # %% [markdown]
-# The count is a guide, not a law. It leaves out what memory costs, and that a matrix product keeps a
-# processor busier than a transform does. Its message stays: **the price of the direct way grows with
-# $K^2$, that of the transform does not depend on $K$ at all**. The kernels of today's networks have
-# three to seven pixels, so their libraries multiply directly.
+# The count is a guide, not a law. On the machine of this page the transform overtakes earlier than the count says: the
+# count leaves out what memory costs, and in double precision torch's own way on a CPU copies the windows into a matrix,
+# as in section 2.5. Its message stays: **the price of the direct way grows with $K^2$, that of the transform does not
+# depend on $K$ at all**. For a kernel of 3 x 3, the most common one in networks, the direct way is the faster one.
 #
 # All five agree, which is the point of this section:
 
@@ -666,8 +670,10 @@ verify.claim(
 )
 
 # %% [markdown]
-# With stride 2 the map has one number for every second pixel. An image that moves by *one* pixel
-# falls between two of them, and nothing that is computed from the map can be moved by half a place.
+# With stride 2 the map keeps every second number of the stride-1 response, and after a shift by *one* pixel it keeps the
+# other ones. If the response had no frequency above a quarter wave a pixel, the numbers kept would determine those left
+# out, and the map could be moved by half a place. But this kernel lets the frequencies above a quarter pass as well as
+# those below, and they alias (lesson 01, section 1.2).
 # Shifts by two pixels are still kept exactly. And at the border the zeros of the padding are pixels
 # like any others: the kernel finds an edge between the picture and the nothing around it. A network
 # can learn from it where the border is.
@@ -779,10 +785,11 @@ verify.claim(
 verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (None, 1e-9))
 
 # %% [markdown]
-# Half a pixel each time. The output number of an even window belongs *between* pixels, and the
-# padding decides to which side it is written. One layer does no harm. A network of twenty such
-# layers cannot put its answer where the question was, and nothing in its losses says why. Hence the
-# repair that everybody uses without saying so: **odd kernels where the size is kept**. Even ones,
+# Half a pixel each time, when the kernel's numbers are equal. The output number of an even window belongs *between*
+# pixels, and the padding decides to which side it is written. A network may learn kernels that do not move the picture,
+# with all their weight at one corner. What it cannot learn is to look the other way: an output of twenty such layers sees
+# twenty pixels towards one side and none towards the other, and nothing in its losses says why. Hence the usual repair:
+# **odd kernels where the size is kept**. Even ones,
 # like the DCGAN's 4 x 4, go with stride 2 and a padding of $P = (K - S)/2$ on both sides, which is
 # symmetric again.
 #

@@ -107,7 +107,7 @@ plotting.panels(
 # gradients $g$ meets the *flipped* kernel, as Figure 3.1 shows. And (3.3) is (2.5) with $g$ in the
 # place of the kernel, in which **stride and dilation have changed places**: the window moves by $D$,
 # and the numbers of $g$ lie $S$ pixels apart. (If the stride left a
-# remainder, this gives more than $K$ numbers along a side; the first $K$ are the gradient.)
+# remainder of $D$ pixels or more, this gives more than $K$ numbers along a side; the first $K$ are the gradient.)
 #
 # Written as loops, it is shorter than it looks. Instead of asking each pixel which outputs saw it, go
 # through the outputs and *add* to every pixel that they saw.

@@ -179,35 +179,35 @@ verify.equation("5.1", torch.tensor(found), torch.tensor(formula))
 #
 # A $1 \times 1$ convolution looks at one pixel: it is a matrix that mixes channels. Its use is to make maps
 # *narrow* before something expensive. Instead of $C \to O$ channels with a $K \times K$ kernel, go through a
-# **bottleneck** of $B$ channels, $C \to B$ by $1 \times 1$ and $B \to O$ by $K \times K$:
+# **bottleneck** of $M$ channels, $C \to M$ by $1 \times 1$ and $M \to O$ by $K \times K$:
 #
-# $$ \text{weights} = C B + B\, O K^2 \quad \text{instead of} \quad C\, O K^2. \tag{5.2} $$
+# $$ \text{weights} = C M + M\, O K^2 \quad \text{instead of} \quad C\, O K^2. \tag{5.2} $$
 #
-# The ratio is $B/C + B/(O K^2)$, near $B/C$ if $O K^2$ is much larger than $C$. What is lost? Without an
+# The ratio is $M/C + M/(O K^2)$, near $M/C$ if $O K^2$ is much larger than $C$. What is lost? Without an
 # activation between them, the two layers are one convolution with the kernel
 #
-# $$ w_{o,c,u,v} = \sum_{b=1}^{B} d_{o,b,u,v}\; a_{b,c}, \tag{5.3} $$
+# $$ w_{o,c,u,v} = \sum_{m=1}^{M} d_{o,m,u,v}\; a_{m,c}, \tag{5.3} $$
 #
 # where $a$ is the $1 \times 1$ weight and $d$ the $K \times K$ weight. Written as a matrix with $C$ columns it
-# has rank $B$ at most: a bottleneck is the wager that the channels are correlated enough for that.
+# has rank $M$ at most: a bottleneck is the wager that the channels are correlated enough for that.
 #
 # Szegedy et al. (2015) put four branches side by side, two of them with a bottleneck, so that the block need not
 # decide which kernel size is right, and concatenated their channels. Their $5 \times 5$ branch is made of two
 # $3 \times 3$ layers today, for the reason of section 5.2.
 
 # %% tags=["verify"]
-C, B, O, K = 12, 3, 8, 3
-narrow = nn.Conv2d(C, B, 1, bias=False).double()
-widen = nn.Conv2d(B, O, K, bias=False).double()
+C, M, O, K = 12, 3, 8, 3
+narrow = nn.Conv2d(C, M, 1, bias=False).double()
+widen = nn.Conv2d(M, O, K, bias=False).double()
 verify.equation(
     "5.2",
     torch.tensor(architectures.parameters(nn.Sequential(narrow, widen))),
-    torch.tensor(C * B + B * O * K**2),
+    torch.tensor(C * M + M * O * K**2),
 )
-composed = torch.einsum("obuv,bc->ocuv", widen.weight, narrow.weight[:, :, 0, 0])
+composed = torch.einsum("omuv,mc->ocuv", widen.weight, narrow.weight[:, :, 0, 0])
 image = numbers(2, C, 9, 9)
 verify.equation("5.3", widen(narrow(image)), F.conv2d(image, composed))
-assert torch.linalg.matrix_rank(composed.transpose(1, 3).reshape(-1, C)) == B
+assert torch.linalg.matrix_rank(composed.transpose(1, 3).reshape(-1, C)) == M
 
 # %% [markdown]
 # ## 5.4 ResNet: skip connections
@@ -778,8 +778,9 @@ for (budget, family), values in accuracies.items():
 #   parameters mean almost three times the arithmetic of the others.
 # - At equal multiply-adds **Inception and ResNet** beat VGG. At equal parameters five seeds do not decide it: zero
 #   is inside both intervals.
-# - **Twelve layers hardly need skip connections.** The ResNet's lead over VGG is about one percentage point at most. Its
-#   purpose is depth (section 5.6), and these networks are not deep.
+# - **What the skip connections bring here was not isolated.** The ResNet's mean lead over VGG is 0.6 points at equal
+#   parameters and 1.0 at equal multiply-adds, and the two also halve differently. Its purpose is depth (section 5.6), and
+#   with twelve convolutions in their stages these networks are not deep.
 # - **Seconds follow multiply-adds only loosely.** At equal multiply-adds Inception takes twice as long as VGG. It
 #   has many small convolutions and concatenations, which move much memory for little arithmetic; that this is the
 #   reason was not measured.
@@ -807,7 +808,7 @@ verify.claim(
 # %% [markdown]
 # If your number is not the table's, nothing is wrong. The number of threads changes the order in which sums are
 # made, and after 468 steps the last digits have become another network. On our machine seed 0 gives 0.8835 with one
-# thread and 0.8772 with two: as far apart as two seeds. A seed makes a run repeatable on one machine. It does not make
+# thread and 0.8772 with two: further apart than any two of the five seeds of the table (0.0043 at most). A seed makes a run repeatable on one machine. It does not make
 # the run typical, and comparing seed by seed takes away less of the luck than one would like.
 #
 # ## 5.8 Augmentation
@@ -864,8 +865,8 @@ for policy, row in augmented["policies"].items():
 
 # %% [markdown]
 # Mirroring, shifting and erasing bring about one percentage point each, and the intervals leave zero out.
-# Mirroring *and* shifting are not better than shifting alone: the network with both is right for only nine in ten
-# of its own 2,000 images, and may need more passes. Turning over tells the network something untrue about the
+# Mirroring *and* shifting are not better than shifting alone; why was not measured. With shifts, alone or not, the network
+# is right for only nine in ten of its own 2,000 images, so both may need more passes. Turning over tells the network something untrue about the
 # test images, where nothing is upside down. Its median is the lowest, though five seeds do not make it certain.
 #
 # Two rows again, on your machine:
@@ -1132,9 +1133,10 @@ verify.claim(
 
 # %% [markdown]
 # A texture is a matter of local surface, and the early layers describe that. Two things change towards the end.
-# The last two features keep the places apart: for a texture, which may begin anywhere, that alone costs most of
-# what is lost. And the fully connected layer costs a little more. For faces, whose parts have their places, no
-# cut is clearly better than another. *The last layer is not always the best one.* And random weights are not
+# The last two features keep the places apart, and a texture may begin anywhere. This step, which also pools once more and
+# hands the head sixteen times as many numbers, costs about half of what is lost after four convolutions; the fifth
+# convolution and the fully connected layer cost the rest. For faces, whose parts have their places, keeping them costs
+# nothing in Figure 5.8. *The last layer is not always the best one.* And random weights are not
 # worthless: means of local filters carry much, so a transfer must be compared with them before it is praised.
 #
 # One can also go on and train *all* layers, from the old weights: **fine-tuning**. Against it, the same network

@@ -301,7 +301,7 @@ plotting.panels(
 #
 # Now generate. We need to draw a code, so we need a distribution of codes. The obvious choice is a Gaussian with
 # the mean and the covariance of the codes. A point drawn from it lies in a **hole** when
-# no code is near. What is near? Take codes of *other* images of the same kind, and see how far each is from
+# no code is near. What is near? Take the codes of *other* test images, of whatever garment, and see how far each is from
 # the nearest code: what 99 % of them stay within is near. So fresh codes fall into holes in one case of a
 # hundred. **Predict before you run:** how often do draws from the Gaussian?
 
@@ -804,7 +804,7 @@ plotting.panels(
     [("codes of 800 test images", draw_codes(codes[:800], sides)),
      ("what the decoder draws there", draw_decoded(plane.decode, sides))],
     height=2.6,
-    alt="Left, coloured clouds of points that touch each other and fill a disc around zero. Right, a grid of "
+    alt="Left, coloured clouds of points that lie closely about zero, with a gap above it. Right, a grid of "
     "decoded garments in which one kind goes over into the next.",
 )  # fmt: skip
 
@@ -831,7 +831,7 @@ verify.claim(
 )
 
 # %% [markdown]
-# The holes are smaller, and they are not gone. The bound asks each $q(z \mid x)$ to be near the prior, at a price. That
+# Fewer draws fall into holes, and some still do. The bound asks each $q(z \mid x)$ to be near the prior, at a price. That
 # the *average* of all $q(z \mid x)$ be the prior is what sampling needs. It follows only as far as the price is worth
 # paying.
 #
@@ -921,8 +921,9 @@ verify.claim(
 )
 
 # %% [markdown]
-# The baseline matters here more than on the quadratic. By (6.13) the mean of $f$ is about $n/2 = 512$, a
-# constant that says nothing about any direction, and without a baseline all of it is multiplied by noise.
+# The baseline matters here more than on the quadratic. By (6.13) the mean of $f$ over all images is
+# about $n/2 = 512$. What all draws for one image have in common says nothing about any direction, and without a baseline
+# all of it is multiplied by noise.
 #
 # ## 6.9 Rate and distortion
 #
@@ -1120,7 +1121,7 @@ verify.claim(
 # So the mismatch between the prior and the codes as they really lie costs quality, after this training. And by this
 # measure a plain autoencoder with a fitted Gaussian, after fewer than half the steps, draws better samples than the
 # VAE does from its prior. The divergence did not make better pictures by itself. What it buys is a model that can be
-# sampled as it is, a bound on the evidence, and a plane without large holes. To fit a second model to the codes of a
+# sampled as it is, a bound on the evidence, and a plane where fewer draws fall into holes. To fit a second model to the codes of a
 # first one is a method of its own (Dai and Wipf, 2019).
 #
 # ## 6.10 Why samples blur
@@ -1178,12 +1179,13 @@ plotting.image_grid(
     torch.cat([real[:10], decoded[:10], best[:10]]),
     columns=10,
     row_labels=["test image", "decoder", "weighted mean (6.17)"],
-    alt="Ten garments; below them ten blurred pictures by the decoder; below them ten blurred pictures that can "
-    "hardly be told from the decoder's.",
+    alt="Ten garments; below them ten blurred pictures by the decoder; below them the weighted means, which look "
+    "like the decoder's, except in one column: a sandal, where the decoder drew a dim shoe.",
 )
 
 # %% [markdown]
-# **Figure 6.12.** The decoder has learned the weighted mean of the training images that share the code.
+# **Figure 6.12.** Where many training images share the code, the decoder has learned their weighted mean. In one column it
+# has not: their mean is a sandal, and the decoder drew a dim shoe.
 
 
 # %%

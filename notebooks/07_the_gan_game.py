@@ -847,7 +847,8 @@ def play_late(loss_of, rate: float = 0.05, head_start: int = 300, steps: int = 1
         judge_adam.step()
         if step >= head_start:
             (slope_of_mean,) = torch.autograd.grad(loss_of(judge(made)), mean)
-            mean.data -= rate * slope_of_mean
+            with torch.no_grad():
+                mean -= rate * slope_of_mean
         path.append(mean.item())
     return path
 

@@ -195,9 +195,15 @@ verify.equation(
 #
 # $$ \int \frac{(p - q)^2}{p + q}\, dx = \int \frac{\bigl(2q - (p + q)\bigr)^2}{p + q}\, dx, \tag{8.6} $$
 #
-# which is **Pearson's chi-squared** between $p + q$ and $2q$. (Between these two, and not between $p$ and $q$: it lies
-# between 0 and 2, and is 2 for all densities that do not overlap.) The labels $a = -1$, $b = 1$, $c = 0$ do it; so
-# does any common shift of the three. The labels $a = 0$, $b = c = 1$, which are also in use, do not.
+# which is **Pearson's chi-squared** $D_f(2q \,\|\, p + q)$: (8.1) with $f(u) = (u - 1)^2$, and with $2q$ and $p + q$ in the
+# places of $p$ and $q$. It lies between 0 and 2, and is 2 for all densities that do not overlap. The labels $a = -1$, $b = 1$,
+# $c = 0$ do it; so does any common shift of the three.
+#
+# Other labels change no more than a factor and a constant. Write
+# $(b - c)\,p + (a - c)\,q = \frac12 (a + b - 2c)(p + q) + \frac12 (b - a)(p - q)$, square, divide by $p + q$ and integrate.
+# The mixed term vanishes, as $\int (p - q)\, dx = 0$. There remains $\frac12 (a + b - 2c)^2$, plus $\frac14 (b - a)^2$ times
+# (8.6). So the labels $a = 0$, $b = c = 1$, which are also in use, measure the same: $\frac12$ plus a quarter of (8.6). What
+# they change is the push that the generator gets: with $c = a$ it would even point away from the data.
 
 
 # %% tags=["keep"]
@@ -466,8 +472,9 @@ def fit_critic(clip: float | None, steps: int = 1000) -> nn.Module:
         loss.backward()
         adam.step()
         if clip is not None:
-            for weight in critic.parameters():
-                weight.data.clamp_(-clip, clip)
+            with torch.no_grad():
+                for weight in critic.parameters():
+                    weight.clamp_(-clip, clip)
     return critic
 
 
@@ -541,9 +548,9 @@ verify.claim(
 
 # %% [markdown]
 # The three clipped critics are trained alike, and their slopes go roughly as $c^4$, as (8.12) says of four layers: below 0.002
-# at $c = 0.01$, thousands at $c = 1$. A generator behind them gets a gradient that vanishes or explodes, for a choice of $c$
-# that looks harmless. And whatever the scale, they find a smaller share of the distance than the critic with the penalty, the
-# smallest at $c = 0.01$. In Figure 8.3 they see a disc where the data are eight groups. No critic finds all: these are 1,000
+# at $c = 0.01$, more than ten thousand at $c = 1$. A generator behind them gets a gradient that vanishes or explodes, for a choice of $c$
+# that looks harmless. And whatever the scale, they find a smaller share of the distance than the critic with the penalty; at
+# $c = 0.01$ it is at most 0.35 of it. In Figure 8.3 they see a disc where the data are eight groups. No critic finds all: these are 1,000
 # steps of a small network.
 #
 # ## 8.6 The gradient penalty, and two ways to make it silently wrong
@@ -648,7 +655,8 @@ def slope_history(treatment: str, steps: int = 600, batch: int = 16) -> list[flo
             nn.utils.clip_grad_norm_([w], 0.4)
         descent.step()
         if treatment == "weights clipped":
-            w.data.clamp_(-0.5, 0.5)
+            with torch.no_grad():
+                w.clamp_(-0.5, 0.5)
         found.append(float(w.detach()))
     return found
 
@@ -815,7 +823,7 @@ verify.claim(
 # %% [markdown]
 # The reshaped kernel's norm is a proxy. It bounds the slope all the same: four layers of this network, each divided by
 # $\kappa$, have together a slope of at most $2^3 = 8$, and not of 1. (Only the last layer, whose window is its whole input, has
-# $\lVert A \rVert = \kappa$.) With circular padding there is a formula for the true norm: a Fourier transform splits $A$ into one small
+# $\lVert A \rVert = \kappa$.) With circular padding and stride 1 there is a formula for the true norm: a Fourier transform splits $A$ into one small
 # matrix for each frequency (Sedghi et al., 2019). The library's tests compare with it.
 #
 # ## 8.8 Hinge, pairs, and penalties at the data
@@ -846,7 +854,8 @@ def relativistic_loss(better_logits: Tensor, worse_logits: Tensor) -> Tensor:
 
 # %% [markdown]
 # **Pairs.** The relativistic loss (Jolicoeur-Martineau, 2018) shows the discriminator one image of each kind and asks
-# which is which:
+# which is which. With $\operatorname{softplus}(t) = \log(1 + e^t) = -\log \sigma(-t)$, where $\sigma(t) = 1/(1 + e^{-t})$ is the
+# sigmoid of lesson 07 and no singular value:
 #
 # $$ L_D = \mathbb{E}\, \operatorname{softplus}\bigl(T(G(z)) - T(x)\bigr), \qquad
 #    L_G = \mathbb{E}\, \operatorname{softplus}\bigl(T(x) - T(G(z))\bigr). \tag{8.19} $$
@@ -908,7 +917,7 @@ verify.equation("8.21", values, expected)
 # | loss | best critic | what the generator would descend, were the critic always at its best |
 # |---|---|---|
 # | logarithmic, minimax | $\log (p/q)$ | Jensen-Shannon divergence (lesson 07) |
-# | least squares, $a = -1$, $b = 1$, $c = 0$ | $(p - q) / (p + q)$ | Pearson's chi-squared of $p + q$ and $2q$, (8.6) |
+# | least squares, $a = -1$, $b = 1$, $c = 0$ | $(p - q) / (p + q)$ | Pearson's chi-squared $D_f(2q \,\|\, p + q)$, (8.6) |
 # | Wasserstein | Kantorovich's potential, slope one | $W_1$, (8.8) |
 # | hinge | $\operatorname{sign}(p - q)$ | total variation, (8.18) |
 # | relativistic | $\log (p/q)$ + any constant | Jensen-Shannon divergence of pairs, (8.20) |
@@ -976,13 +985,14 @@ verify.equation("8.22", jacobians, closed)
 verify.equation("8.23", eigenvalues, roots)
 
 # %%
-print(f"{'loss':16} {'g':>5} {'k':>5}   eigenvalues without a penalty")
+print(f"{'loss':16} {'g':>5} {'k':>5}   eigenvalues without a penalty (i: the imaginary unit)")
 for name, g, k, first, second in lines:
-    print(f"{name:16} {g!s:>5} {k!s:>5}   {first}, {second}")
+    pair = f"{first}, {second}".replace("I", "i")  # sympy's imaginary unit is I
+    print(f"{name:16} {g!s:>5} {k!s:>5}   {pair}")
 
 # %% [markdown]
 # A program takes steps of length $h$. If both players move at once, a small displacement is multiplied by
-# $A_{\text{sim}} = I + hJ$. If the discriminator moves first and the generator answers its new slope, as our training loop
+# $A_{\text{sim}} = I + hJ$, with the identity matrix $I$. If the discriminator moves first and the generator answers its new slope, as our training loop
 # does, it is multiplied by $A_{\text{alt}}$:
 #
 # $$ \begin{gathered} A_{\text{alt}} = \begin{pmatrix} 1 & hg \\ 0 & 1 \end{pmatrix} \begin{pmatrix} 1 & 0 \\ -hk & 1 - h\gamma \end{pmatrix}, \\
@@ -990,7 +1000,7 @@ for name, g, k, first, second in lines:
 #
 # For complex eigenvalues the determinant is the square of their modulus. So without a penalty, simultaneous steps
 # multiply the distance from the goal by $\sqrt{1 + h^2 gk}$ each (for $g = k$): they spiral *outwards*, for every $h$.
-# Alternating steps have eigenvalues of modulus one, and stay on an ellipse. With a penalty both shrink it, if $h$ is small enough: $h g k < \gamma$ for simultaneous steps.
+# Alternating steps have, as long as $h^2 g k < 4$, eigenvalues of modulus one, and stay on an ellipse. With a penalty both shrink it, if $h$ is small enough: $h g k < \gamma$ for simultaneous steps.
 #
 # What does the part beyond the linear do? For the two logarithmic losses the distance $r$ from the goal obeys
 #
@@ -1258,7 +1268,8 @@ print(f"relative to {REFERENCE!r}, geometric mean over {seeds} seed(s)")
 # - *Hinge, the relativistic losses and the non-saturating one cannot be told apart.* From seed to seed the non-saturating
 #   row alone moves by more than the medians of these rows differ.
 # - *The saturating loss did not die.* It too is worse under each seed than the non-saturating one, by little.
-# - *$R_1$ does not pay here.* Its interval leaves one out on the wrong side, by 3 %. Do not make a theory of it: ten intervals
+# - *$R_1$ does not pay here.* Its factor is 1.03, and its interval, 1.01 to 1.06, leaves one out on the wrong side. Do not make
+#   a theory of it: ten intervals
 #   of 95 % were drawn, and if nothing differed at all, and they were independent, at least one of them would leave one out in
 #   $1 - 0.95^{10}$, which is 40 %, of such tables. Section 8.10 says what $R_1$ is for: that a game settles in the end. This
 #   table ends long before.
@@ -1309,8 +1320,8 @@ verify.claim(
 #
 # - A discriminator estimates something between $p$ and $q$, and the loss decides what: a divergence of the ratio $p/q$, or
 #   the work $W_1$, which knows distances.
-# - Least squares is Pearson's chi-squared of $p + q$ and $2q$, for labels with $b - c = 1$ and $b - a = 2$. Hinge is total
-#   variation. The relativistic loss has the critic of the logarithmic one, up to a constant.
+# - Least squares is Pearson's chi-squared $D_f(2q \,\|\, p + q)$, up to a factor and a constant, which the labels set. Hinge
+#   is total variation. The relativistic loss has the critic of the logarithmic one, up to a constant.
 # - The Wasserstein critic needs a bound on its slope. Clipping weights, clipping gradients and penalising gradients are
 #   three things. A penalty with the norm over the batch, or with a detached gradient, runs and does not do its work.
 # - The norm of a reshaped kernel is a proxy: the convolution's lies between it and $\lceil K/S \rceil$ times it.

@@ -335,8 +335,8 @@ verify.claim(
 # %% [markdown]
 # A uniform grey. Each normalisation undoes the small scale of the one before it, but nothing
 # undoes the last: the signal reaches the final layer multiplied by about 0.02, and so is the
-# gradient on its way back. The one line `normal_(0, 0.02)` over all parameters is among the
-# most copied mistakes in DCGAN code.
+# gradient on its way back. The one line `normal_(0, 0.02)` over all parameters is an easy
+# mistake to make: the paper says "all weights".
 #
 # ## 9.5 Two losses
 #
@@ -434,7 +434,7 @@ def train_step(
 #
 # **Line 2.** `detach()` cuts the graph: for the discriminator's step the generated images are
 # plain data. Without it line 4 would compute the generator's gradients as well, of the wrong
-# sign, for nothing. Real and generated images go through the discriminator in *two batches*. In
+# sign, and free the graph that line 9 needs: PyTorch would stop there. Real and generated images go through the discriminator in *two batches*. In
 # one batch, batch normalisation would compute a common mean and variance, and each real image's
 # score would depend on how bad the generated ones are.
 #
@@ -443,13 +443,13 @@ def train_step(
 #
 # **Line 6.** In the generator's step the discriminator is a fixed function. Gradients have to
 # pass *through* it to the image, but none is needed *for* its weights. Freezing it saves a
-# third of this step's backward pass, and leaves no stray gradients behind.
+# quarter of the multiplications of this step's backward pass, and leaves no stray gradients behind.
 #
 # **Line 7.** The discriminator has just changed, so the same images get new logits. No `detach`
 # here: the gradient must reach the generator.
 #
 # **Line 12.** The losses stay on the device. Reading a number with `.item()` at every step
-# makes a GPU wait for the CPU each time; the loop below sums and reads every fifty steps.
+# makes a GPU wait for the CPU each time; the loop below sums, and reads once in 36 steps.
 #
 # The library keeps this step as `training.gan_step`, with a few more choices that section 9.8
 # explains. Is it the same step? One step of each, from the same weights, on the same data:
@@ -488,9 +488,10 @@ verify.claim(
 # ## 9.7 A plain DCGAN, and how good it is
 #
 # Now train, with the paper's settings: the loss (9.5), Adam with learning rate 0.0002 and
-# $\beta_1 = 0.5$. One thing is changed: batches of 32 images instead of 128, which gives four
-# times as many steps for the same work. One **epoch** shows each of the 60,000 images once. The
-# paper trained for many epochs. We look at what half a one can do.
+# $\beta_1 = 0.5$. Changed are the latent vector, 64 Gaussian numbers instead of 100 uniform ones, and
+# the batches: 32 images instead of 128, which gives four times as many steps for the same work. One **epoch** shows each
+# of the 60,000 images once. The paper shows images after one epoch and after five, of some three million pictures each.
+# We look at what half a one of ours can do.
 #
 # To say how good the images are we need a number. Lesson 10 is about that; here is what we use.
 # A classifier that was trained to recognise the ten kinds of garment turns each image into 128
@@ -668,7 +669,7 @@ print(
 # output pixels fall into four kinds, by odd or even row and column. Each kind is computed with
 # its own quarter of the kernel, from 2 x 2 input pixels: (9.2) along both sides. Nothing in the
 # layer compares an output pixel with its neighbour. So we put a 3 x 3 convolution, with its
-# batch normalisation and ReLU, behind each hidden transposed one, as Progressive GAN
+# batch normalisation and ReLU, behind each hidden transposed one that doubles a map, at 8 x 8 and at 16 x 16, as Progressive GAN
 # and StyleGAN do (Karras et al., 2018). From $2C$ channels to $C$, the transposed layer needs $4 \cdot 2C \cdot C = 8C^2$
 # multiplications for a pixel, the new one $9 \cdot C \cdot C = 9C^2$: the generator's work doubles, the
 # discriminator's stays. We also give each layer of the generator half as many channels again, 48 instead
@@ -679,12 +680,13 @@ print(
 # other images of its batch, so the discriminator is not a function of one image any more. What
 # it gave, a bounded and well-scaled signal, the next changes give instead.
 #
-# **Initial weights by fan-in.** Without normalisation, (9.3) says that $\sigma = 0.02$ makes
-# the signal vanish through the layers. PyTorch's default draws weights with a variance
-# proportional to $1/n$, which keeps $n \sigma^2$ the same in every layer.
+# **Initial weights by fan-in.** Without normalisation nothing repairs the scale. By (9.3), $\sigma = 0.02$ multiplies the
+# variance by $n \sigma^2 = 0.006$ in the discriminator's first layer ($n = 16$) and by 0.82 in its last ($n = 2048$).
+# PyTorch's default gives a convolution's weights the variance $1/(3n)$, so that $n \sigma^2 = 1/3$ in every layer of the
+# discriminator.
 #
 # **Pairs instead of labels.** The loss (9.4) asks of each image whether it is real. The
-# *relativistic* loss asks of a real image with logit $a$ and a generated one with logit $b$
+# *relativistic* loss (Jolicoeur-Martineau, 2018) asks of a real image with logit $a$ and a generated one with logit $b$
 # which of the two is more real:
 #
 # $$ L_D = \operatorname{softplus}(b - a), \qquad L_G = \operatorname{softplus}(a - b), \qquad \frac{d L_G}{d b} = \sigma(b - a) - 1. \tag{9.9} $$
@@ -736,8 +738,10 @@ verify.equation(
 #
 # $$ \bar w_t = \beta^t\, \bar w_0 + (1 - \beta) \sum_{s=1}^{t} \beta^{\,t-s}\, w_s, \tag{9.11} $$
 #
-# in which a step counts half as much after $\log 2 / (1 - \beta)$ further ones: 350 steps for
-# $\beta = 0.998$. The running statistics of batch normalisation are averaged in the same
+# in which, for a constant $\beta$, a step counts half as much after $\log 2 / (1 - \beta)$ further ones: 350 steps for
+# $\beta = 0.998$. A young average must forget its noisy start sooner, so at step $s$ the course takes
+# $\min(0.998, (1 + s)/(10 + s))$ (lesson 11). In the 1,875 steps below that is the fraction throughout, 0.995 at the end:
+# 145 steps. The running statistics of batch normalisation are averaged in the same
 # way: those of the trained generator come from the last few batches and belong to other weights.
 # Only the average is ever sampled from; training goes on with $w$. In the
 # second half of training the learning rate also falls to zero on a straight line, so that the
@@ -807,7 +811,7 @@ verify.claim(
 
 # %% [markdown]
 # The two trainings did not see equally many images, and the second generator does four
-# and a half times the arithmetic for each: 20.3 million multiply-adds against 4.5. [Lesson 00](00_start_here.ipynb) stops the same
+# and a half times the arithmetic for each: 20.4 million multiply-adds against 4.5. [Lesson 00](00_start_here.ipynb) stops the same
 # recipe after 38,400, not far from the plain training's 29,952; five seeds gave it 0.12 to 0.14.
 # `make train` goes on to 192,000 images, a little over three epochs; the README states what it reaches.
 #
@@ -1154,7 +1158,7 @@ else:
 # - Batch normalisation, scales around one, tanh with data in $[-1, 1]$ and LeakyReLU keep the signal and the gradient alive.
 # - One step: the discriminator on real and *detached* generated images, then the generator through a *frozen* discriminator.
 # - Losses compare the players with each other. Quality is measured elsewhere: on samples of fixed vectors, by a distance, by variety.
-# - A second layer at each size, pairs, R1, no momentum and an averaged generator make the pair learn several times faster, and not collapse.
+# - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum and an averaged generator make the pair learn several times faster, and not collapse.
 #
 # **Exercises.** [Nine exercises](../exercises/09_dcgan.ipynb), the last of them a code clinic: a
 # broken DCGAN to repair, fault by fault. Each check says what your answer misunderstood.
@@ -1165,6 +1169,7 @@ else:
 # - A. Radford, L. Metz, S. Chintala. *Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks.* ICLR 2016.
 #   Sections 3 (guidelines), 4 (settings), 6.3 (arithmetic).
 # - I. Goodfellow et al. *Generative Adversarial Nets.* NeurIPS 2014. Section 3 (the non-saturating loss).
+# - A. Jolicoeur-Martineau. *The Relativistic Discriminator: a Key Element Missing from Standard GAN.* ICLR 2019 (on arXiv in 2018).
 # - A. Odena, V. Dumoulin, C. Olah. *Deconvolution and Checkerboard Artifacts.* Distill, 2016.
 # - T. White. *Sampling Generative Networks.* 2016. Section 2.1 (spherical interpolation).
 # - M. Heusel et al. *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium.* NeurIPS 2017. (The Fréchet distance of features.)

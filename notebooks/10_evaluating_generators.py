@@ -578,7 +578,9 @@ verify.claim("10.8", "at the last stage, the relative distance lies in", order[-
 # and square it. The first order says $\Sigma R_1 + R_1 \Sigma = \Sigma^{1/2} \Delta\, \Sigma^{1/2}$, so
 # $(R_1)_{ij} = \sqrt{\lambda_i \lambda_j}\, \Delta_{ij} / (\lambda_i + \lambda_j)$, with trace
 # $\frac12 \operatorname{tr} \Delta$: it cancels against $\operatorname{tr} \Delta$. The second says
-# $\Sigma R_2 + R_2 \Sigma = -R_1^2$, whose trace leaves
+# $\Sigma R_2 + R_2 \Sigma = -R_1^2$. Multiply by $\Sigma^{-1}$ and take the trace:
+# $2 \operatorname{tr} R_2 = -\operatorname{tr}(\Sigma^{-1} R_1^2) = -\sum_{i,j} \lambda_j \Delta_{ij}^2 / (\lambda_i + \lambda_j)^2$.
+# Exchange the names $i$ and $j$, and take the mean of the two forms:
 # $\operatorname{tr} R_2 = -\frac14 \sum_{i,j} \Delta_{ij}^2 / (\lambda_i + \lambda_j)$. That is (10.8): there is no
 # first order, because zero is the smallest distance there is.
 #
@@ -591,7 +593,7 @@ verify.claim("10.8", "at the last stage, the relative distance lies in", order[-
 #
 # If all $F$ eigenvalues are equal, $c / \operatorname{tr} \Sigma = 1 + (F + 1)/4$: **the bias grows with the number
 # of features and falls with the number of images.** With the 2048 features of FID that would be 513: relative to the
-# variance a bias of 0.5 with 1,000 images and of 0.01 with 50,000. The true eigenvalues are far from equal, which
+# variance a bias of 0.05 with 10,000 images and of 0.01 with 50,000. The true eigenvalues are far from equal, which
 # makes it less; still, FID is usually taken with 50,000 images. (All this supposes that $N$ is well above $F$, or
 # $\Delta$ is not small.)
 #
@@ -752,8 +754,8 @@ verify.claim(
 # nearly. The bias of a small set is larger than the progress of 300 steps. It is not a matter of luck that more
 # repeats would mend: the *mean* over many sets of 20 is just as wrong.
 #
-# The repair is to compare at equal numbers (claim 10.11), or to compare the limits (claim 10.12). By (10.9), 20
-# images for 128 features are about what 320 are for the 2048 features of FID.
+# The repair is to compare at equal numbers (claim 10.11), or to compare the limits (claim 10.12). What counts is
+# $N/F$: 20 images for 128 features are as few as 320 for the 2048 features of FID.
 
 # %% [markdown]
 # ## 10.6 A distance without this bias: the kernel distance
@@ -1418,7 +1420,7 @@ plotting.image_grid(
 # The exact copies have the distance zero. The moved ones do not: along the edges of a garment, bright pixels stand
 # where black ones stood. Two repairs suggest themselves. Compare *features*, which are meant to forget such moves. Or
 # let the *distance* forget them: the smallest over all moves by at most one pixel along each side. Whatever the
-# distance is, the baseline takes the same. (To save time, the second one looks at the first 5,000 training images,
+# distance is, the baseline takes the same. (To save time, both look at the first 5,000 training images,
 # from which the copies were taken.) **Predict before you run:** do both repairs work?
 
 
@@ -1653,7 +1655,7 @@ print(quiz.key)
 # ## 10.13 Which number notices what?
 #
 # Now all of them at once. Each row is a set of 2,000 images, and all are compared with the same test images. The
-# first five are made from 3,000 further test images, each with one known fault:
+# first five are made from 3,000 further test images: **real images** as they are, and four sets with one known fault each:
 #
 # - **noise**: Gaussian, with standard deviation 0.15, where from black to white it is 2;
 # - **blur**: Gaussian, with a standard deviation of one pixel;
@@ -1807,14 +1809,14 @@ verify.claim(
 # %% [markdown]
 # Read it by rows.
 #
-# - **Noise and blur** are seen by everything.
+# - **Noise and blur** are seen by every column but the last.
 # - **Missing classes** leave precision as it is: what is drawn looks real. Recall says what is wrong.
 # - **100 images** raise precision, and by the Fréchet distance they are less of a fault than three missing classes:
 #   the mean and the covariance of 100 images are nearly right. Recall is zero for a reason of its own. The third
 #   neighbour of every vector is a copy of it, so all balls shrink to points.
 # - **Training images** are perfect in every column but the last.
 #
-# And by columns: no number sees all faults, and no fault is seen by all numbers but the coarse ones.
+# And by columns: no number sees all faults, and no fault is seen by all numbers.
 #
 # ## 10.14 How to report
 #

@@ -913,9 +913,10 @@ plotting.panels(
 #
 # With the first judge the row with trained features equals the recipe: medians of 0.323 and 0.322. With the second judge
 # it is behind by three tenths: 0.236 against 0.181. The first judge's features are those that it was trained on. That is the
-# direction of the warning, on three seeds; the row with augmentation lies above the line too, for reasons of its own.
+# direction of the warning, on three seeds. But every other row lies above the line too: the row with augmentation by 28 per
+# cent, for reasons of its own, and seven rows by 1 to 10.
 #
-# **Predict before you run.** The first row again, on your machine and with your seed. Will it land among the stored
+# **Predict before you run.** The row of the course's recipe again, on your machine and with your seed. Will it land among the stored
 # values? The cell also keeps a clock: section 11.9 needs it.
 
 # %% tags=["nbval-ignore-output"]
@@ -1144,7 +1145,9 @@ plotting.panels(
 # over the channels of a few neighbouring pixels, which lie together in the second order. A number can have 32 bits
 # (float32) or 16 with the same range and 8 significant bits (bfloat16), which halves the traffic and is multiplied faster
 # where the processor has units for it. Whether either pays *on your machine* is a measurement, not a fact. The four ways
-# are timed in turn, so that a disturbance meets all of them, and compared round by round.
+# are timed in turn, so that a disturbance meets all of them, and compared round by round. (What changes is the
+# discriminator's layout. The first layer of the course's generator returns its maps channels last, and torch keeps that order
+# through the generator in all four ways.)
 
 # %% tags=["nbval-ignore-output"]
 ways = {}
@@ -1177,7 +1180,7 @@ for name, ratio in step_cost.ratios(seconds, "float32, channels first").items():
 # ## 11.9 The speed run
 #
 # Same data, same seconds. The *plain loop* is DCGAN as published, with batches of 128 and 100 latent numbers, written as
-# tutorials write it: float32, channels first, losses read at every step. The *tuned* one is the training of Figure 11.11.
+# tutorials write it: float32, losses read at every step. The *tuned* one is the training of Figure 11.11.
 # The plain loop gets exactly the seconds that the other one took at each of its stops; measuring is not counted. Its networks are
 # its own: both are a little wider, the generator has one layer a size and the discriminator batch normalisation. This is a race of two
 # complete recipes, not a comparison of one change. **Predict before you run:** which is ahead after the first quarter?
@@ -1255,9 +1258,11 @@ verify.claim(
 # ## 11.10 What goes wrong: a sum that remembers everything
 #
 # A loop wants the mean loss of fifty steps, and waiting for a number at every step costs a GPU time. So it keeps a sum on
-# the device: `total = total + loss`. But `loss` carries the graph of its computation, with every activation in it. The
-# sum holds them all. Nothing is wrong in the numbers; the memory grows from step to step until it ends. We count what a
-# sum holds on to.
+# the device: `total = total + loss`. But `loss` carries the graph of its computation, and the sum then holds the
+# graph of every step. Once `backward` has been called on a loss, the activations that its operations had saved are freed,
+# and the operations stay. Without `backward`, as in a validation loop that forgot `no_grad`, every activation stays as well.
+# Nothing is wrong in the numbers; the memory grows from step to step. We count the operations that a sum holds on to, in a
+# loop that calls no `backward`.
 
 
 # %%
@@ -1292,7 +1297,7 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 11.15.** What two sums of twenty losses hold in memory. Repair: `detach()` before adding, `float()` every fifty
+# **Figure 11.15.** How many operations two sums of twenty losses hold in memory. Repair: `detach()` before adding, `float()` every fifty
 # steps. That is what `train_gan` does.
 
 # %% tags=["verify"]

@@ -408,8 +408,9 @@ plotting.image_grid(
 # Now the step. The loss of the game is the *relativistic* one of lesson 09: for a pair of a real and a filled image
 # with logits $a_r$ and $a_f$, the critic minimises $-\log \sigma(a_r - a_f)$ and the network
 # $-\log \sigma(a_f - a_r)$. Here the two images of a pair are the same image, whole and filled: they have the same
-# $y$, so all that tells them apart stands in the hole. (14.6) is the best logit under the loss of lesson 07; the relativistic loss
-# has another, which has the same evidence to go by. The network minimises the masked L1 plus a weight $w$ times
+# $y$, so all that tells them apart stands in the hole. The best logit is again (14.6), up to a
+# number for each $y$ that no difference shows: given $y$ the fill is independent of the truth, so the argument of section
+# 12.2 holds, with $y$ in the place of the class. The network minimises the masked L1 plus a weight $w$ times
 # its adversarial loss. The weight says where on the curve of Figure 14.2 it shall go.
 
 
@@ -646,7 +647,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# The squared error is a square in the amount: half the way costs a quarter of what is added. So a weight can be
+# From the conditional mean, the squared error that is added grows with the square of the amount: half the way costs a
+# quarter. The L1 answers are not that mean, and from them half the way costs less still. So a weight can be
 # chosen *after* training, for each image anew. Nothing says that a mixture of two images is realistic. In
 # (14.4) it is the best there is for its error, and still on the way.
 #
@@ -695,7 +697,8 @@ if stored:
 # %% [markdown]
 # On the centre square and on boxes, the distance falls steeply for the first
 # tenths of a decibel, to a quarter and to two thirds at $w = 0.5$; more weight than that loses PSNR and gains nothing. On free-form
-# holes, whose surroundings leave less open, critics gain nothing. The seconds are those of the training that is added.
+# holes, whose surroundings leave less open, the smallest weight gains a few per cent, and more weight
+# raises the distance. The seconds are those of the training that is added.
 
 # %%
 if stored:
@@ -774,7 +777,7 @@ if stored:
 # score is least if, and only if, the answers are distributed as the truth is.** A score with this property is called
 # *strictly proper*. And it needs no density and no critic: two answers to each image, and the truth.
 #
-# What if the second term has the weight $s$ instead of $\tfrac12$ of $1$, that is $\tfrac{s}{2}\,\mathbb{E}|X - X'|$? At each
+# What if the second term is multiplied by a number $s$, so that $\tfrac{s}{2}\,\mathbb{E}|X - X'|$ is subtracted? At each
 # $u$ the integrand is $F (1 - 2G) + G - s F (1 - F)$. Its slope in $F$ is zero at
 #
 # $$ F(u) = \tfrac12 + \frac{1}{s} \bigl( G(u) - \tfrac12 \bigr), \quad \text{cut off at 0 and 1}. \tag{14.10} $$
@@ -1038,8 +1041,9 @@ if stored:
 
 # %% [markdown]
 # Medians: the spread of eight answers, the masked L1 of one and of the best of eight, the PSNR of one and of their mean, and
-# the Fréchet distance of one. One answer loses 2.9 dB against L1 alone, the mean of eight 0.3 dB. Perfect draws would lose 3.01 and 0.51 dB against the
-# conditional mean, by (14.3); the L1 network only resembles it. With critics as well, the Fréchet distance is below that of L1 alone
+# the Fréchet distance of one. Spread, L1 and PSNR are of the first 1,000 test images, the Fréchet distance is of all 10,000. So
+# these PSNRs cannot be set beside those of the table above. On the same images, one answer lies 2.6 dB below the mean of
+# eight, and with critics 2.2 dB; by (14.3), for perfect draws it is $10 \log_{10} (16/9) = 2.5$ dB. With critics as well, the Fréchet distance is below that of L1 alone
 # (the table above), which without them it is not.
 #
 # ## 14.8 Searching a generator's latent space
@@ -1252,6 +1256,12 @@ verify.claim(
     squares_of_z[long],
     (1.5, None),
 )
+verify.claim(
+    "14.23",
+    "with the strong prior and 100 steps it is",
+    squares_of_z[strong],
+    (None, 1.0),
+)
 
 # %% [markdown]
 # The known rim is explained better and better, and the hole gains little by it. The latent vectors grow longer than those
@@ -1423,9 +1433,10 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 14.14.** The mean logits of the adversarial network's own critics. Neither is largest at 0, where the image has no seam, and
-# all changes are small beside those of Figure 14.5. At the end of the game critics have learnt to tell what their own network does
-# wrong, and nothing asked them about this. A critic's logit is not a measure of realism (lesson 10 says so of discriminators).
+# **Figure 14.14.** The mean logits of the adversarial network's own critics. Neither need be largest at 0, where the image has no seam. The
+# changes are about as large as the gap between real and filled images in Figure 14.5. But these images have less contrast than any
+# that the critics were trained on: black is $-0.6$ here. At the end of the game critics have learnt to tell what their own network does
+# wrong, and nothing asked them about such images or such seams. A critic's logit is not a measure of realism (lesson 10 says so of discriminators).
 #
 # ### The worst answers
 

@@ -240,7 +240,7 @@ checks.conv2d(conv2d)
 
 # %% [markdown] tags=["solution"]
 # For one position (u, v), the pixels that all windows have there form a picture of their own: rows
-# u, u + S, u + 2S and so on. Each position multiplies its picture by the C x O matrix w[:, :, u, v]
+# u, u + S, u + 2S and so on. Each position multiplies its picture by the O x C matrix w[:, :, u, v]
 # and adds it to the result. That makes K times K steps, however large the image is. The bias is
 # there once, from the start.
 #

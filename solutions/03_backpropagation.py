@@ -537,9 +537,9 @@ def col2im(columns, C, H, W, K):
 # \qquad \langle a, b \rangle = \sum_k a_k b_k, $$
 #
 # which is equation (3.9). Then the matrix of B is the transpose of the matrix of A. But no matrix
-# is given: A and B are functions, and all that you can do is call them. So no finite number of
-# questions seems to be enough. Random ones are: two different linear maps agree on random x and y
-# with probability zero.
+# is given: A and B are functions, and all that you can do is call them. Unit vectors
+# would read off both matrices, in n + m calls. Two calls with random vectors do as well: if B is not the adjoint, the two
+# dot products agree on random x and y with probability zero.
 #
 # - In: `A` and `B`, functions that take a float64 vector and return one; `n` and `m`, integers.
 # - Out: `True` if B is the adjoint of A up to round-off, else `False`.

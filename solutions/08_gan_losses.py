@@ -59,8 +59,8 @@ def least_squares(real_logits, fake_logits):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **Labels 0 and 1.** It trains. But $b - a$ is then 1 and not 2, and what is measured is no chi-squared of $p + q$ and
-# $2q$.
+# **Labels 0 and 1.** It trains, and measures the same chi-squared, up to a factor and a constant. But these are not the
+# losses that are asked for: here the generator aims at the label of real images, and not half-way.
 
 
 # %% tags=["mistake"] hint="zero-one"
@@ -520,7 +520,7 @@ def power_iteration(weight, u, steps):
 
 
 # %% [markdown] tags=["mistake"]
-# **Not normalised.** Every round multiplies by $\sigma_1^2$, and so does the result.
+# **Not normalised.** Every round multiplies $u$ by about $\sigma_1^2$, and the result, which is $|u|^2$, by about $\sigma_1^4$.
 
 
 # %% tags=["mistake"] hint="not-normalised"

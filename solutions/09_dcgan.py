@@ -254,7 +254,7 @@ def initialise(network):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **Every parameter alike.** The most copied of these mistakes. Batch normalisation multiplies the
+# **Every parameter alike.** Batch normalisation multiplies the
 # normalised signal by its scale: with scales around zero the generator's first images are one grey.
 
 
@@ -378,7 +378,7 @@ def discriminator_step(generator, discriminator, adam, real, z):
 # ### What goes wrong
 #
 # **Missing detach.** The update is right. But the generator now holds gradients that teach it to be
-# caught, and half of the backward pass was spent on them.
+# caught, and a third of the backward pass's multiplications, with the lesson's networks, was spent on them.
 
 
 # %% tags=["mistake"] hint="not-detached"
@@ -435,8 +435,8 @@ def discriminator_step(generator, discriminator, adam, real, z):
 
 
 # %% [markdown] tags=["mistake"]
-# **The loss with its graph.** Nothing is wrong with the step. Append a thousand such losses to a
-# list and the memory is full.
+# **The loss with its graph.** Nothing is wrong with the step. A list of such losses keeps the operations of every step alive,
+# and the activations too wherever `backward` was not called.
 
 
 # %% tags=["mistake"] hint="graph"
@@ -933,8 +933,8 @@ def slerp(start, end, t):
 #
 # One of the articles that this course grew from lists a DCGAN that cannot work. Here it is, retold
 # in PyTorch. The images are bytes of shape (B, 1, 28, 28). **Before you read on, count the faults:
-# there are at least twelve.** A fault is a line that stops the program, or one that lets it run and
-# learn nothing.
+# there are at least twelve.** A fault is a line that stops the program, that lets it run and learn nothing, or that makes
+# it learn worse.
 #
 # ```python
 # class Generator(nn.Module):
@@ -1024,8 +1024,8 @@ plotting.architecture(
 # | sigmoid at the end | [0, 1], where images in [-1, 1] are wanted | 9.9a |
 # | the discriminator works on `images`, a name from nowhere | its argument is ignored | 9.9b |
 # | it returns `x` | a model of x onto itself; the score is lost | 9.9b |
-# | it ends in a sigmoid | the loss takes logits and would lose digits | 9.9b |
-# | `shape` is never used | it fits one kind of image by luck | 9.9b |
+# | it ends in a sigmoid | a probability rounds to 0 or 1, and its logarithm loses digits | 9.9b |
+# | `shape` is never used | the lazy layers take whatever comes first; nothing compares it | 9.9b |
 # | it never sees a generated image; there are no `labels` | nothing to tell apart | 9.9c |
 # | the generator is fitted to real images, by pixels | it never meets the discriminator | 9.9c |
 # | two loops, one after the other | the players must take turns | 9.9c |
@@ -1079,7 +1079,7 @@ checks.ClinicGenerator(ClinicGenerator)
 # %% [markdown] tags=["solution"]
 # A dense layer onto 128 × 7 × 7 numbers is the same as a transposed convolution of a 1 × 1 map with
 # a 7 × 7 kernel. And instead of a transposed convolution one may repeat each pixel and then
-# convolve: no checkerboard, at about four times the cost.
+# convolve: no checkerboard, at 9/4 of the multiplications in these two layers.
 
 
 # %% tags=["alternative"]
@@ -1100,6 +1100,23 @@ class ClinicGenerator(nn.Module):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
+# **Nothing between the layers.** Shapes and range are right. But linear layers one after the other are one linear layer.
+
+
+# %% tags=["mistake"] hint="linear"
+class ClinicGenerator(nn.Module):
+    def __init__(self, latent=64):
+        super().__init__()
+        self.first = nn.Linear(latent, 128 * 7 * 7)
+        self.second = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
+        self.third = nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1)
+
+    def forward(self, z):
+        x = self.second(self.first(z).view(-1, 128, 7, 7))
+        return torch.tanh(self.third(x))
+
+
+# %% [markdown] tags=["mistake"]
 # **The input does not exist.** `forward` ignores its argument and reaches for a name outside.
 
 

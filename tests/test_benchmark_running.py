@@ -256,7 +256,28 @@ def test_the_files_behind_a_module_are_followed_through_imports(project):
 def test_the_hash_changes_with_the_code_that_is_used(project, name, matters):
     before = provenance.code_hash("benchmarks.one")
     with open(project / name, "ab") as file:
-        file.write(b"\n# changed\n")
+        file.write(b"\nchanged = 1\n")
+    assert (provenance.code_hash("benchmarks.one") != before) is matters
+
+
+@pytest.mark.parametrize(
+    ("text", "matters"),
+    [
+        ("def f(x):\n    return x + 1\n", False),
+        (
+            '"""What it is."""\n\n\ndef f(x):  # why\n    """One more."""\n    return (x\n+ 1)\n',
+            False,
+        ),
+        ('class A:\n    """Empty but for this."""\n\n\ndef f(x):\n    return x + 1\n', True),
+        ('def f(x):\n    "not needed"\n    "not a docstring"\n    return x + 1\n', True),
+        ("def f(x):\n    return x + 2\n", True),
+    ],
+)
+def test_comments_docstrings_and_line_breaks_do_not_change_the_hash(project, text, matters):
+    file = project / "course_lib/used.py"
+    file.write_text("def f(x):\n    return x + 1\n", encoding="utf-8")
+    before = provenance.code_hash("benchmarks.one")
+    file.write_text(text, encoding="utf-8")
     assert (provenance.code_hash("benchmarks.one") != before) is matters
 
 

@@ -75,7 +75,26 @@ ALSO_RIGHT = [
     ),
     ("energy_score", lambda a, b, x, m: float(inpaint_losses.energy_loss(a, b, x, m))),
 ]
+
+
+def rounded_down(x, m, side):
+    images, holes = x, m[:, 0]
+    places = [(hole.nonzero().double().mean(0) - (side - 1) / 2).floor() for hole in holes]
+    corners = [
+        [int(c.clamp(0, n - side)) for c, n in zip(p, x.shape[2:], strict=True)] for p in places
+    ]
+    return torch.stack(
+        [one[:, r : r + side, c : c + side] for one, (r, c) in zip(images, corners, strict=True)]
+    )
+
+
+def half_a_graph(critic, a, x, m):
+    return F.softplus(critic(composite(a.detach(), x, m), m) - critic(x, m).detach()).mean()
+
+
 WRONG = [
+    ("crop_at_hole", rounded_down, "rounded-down"),
+    ("critic_loss", half_a_graph, "half-a-graph"),
     ("decibels_lost", lambda r: 20 * (1 + (1 - r.sqrt()) ** 2).log10(), "twenty"),
     ("decibels_lost", lambda r: -10 * (1 + (1 - r.sqrt()) ** 2).log10(), "sign"),
     (

@@ -37,7 +37,12 @@ RECIPES = {
     f"{loss}, {norm}": replace(SMALL, loss=loss, norm=norm)
     for loss in ("relativistic", "non-saturating")
     for norm in ("batch", "none")
-} | {"bfloat16": replace(NORMED, dtype="bfloat16")}
+} | {
+    "bfloat16": replace(NORMED, dtype="bfloat16"),
+    "R1 and R2": replace(SMALL, norm="none", r2=1.0),
+    "slope one": replace(SMALL, norm="none", r1=0.0, slope_one=10.0, loss="wasserstein"),
+    "clip": replace(SMALL, norm="none", r1=0.0, clip=0.03, loss="wasserstein"),
+}
 NETWORKS = ("generator", "discriminator")
 
 

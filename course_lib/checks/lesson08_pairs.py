@@ -122,8 +122,8 @@ def least_squares(answer: Answer) -> None:
                 ),
                 "zero-one": (
                     lambda a, b: aims(a, 1) + aims(b, 0),
-                    "Your discriminator aims at 0 for generated images. With the labels 0 and 1 "
-                    "the constants do not meet b - a = 2, so equation (8.6) does not hold.",
+                    "Your discriminator aims at 0 for generated images. The label asked for is -1: "
+                    "the generator aims at 0, half-way between -1 and 1.",
                 ),
                 "mean-first": (
                     lambda a, b: (a.mean() - 1).square() / 2 + (b.mean() + 1).square() / 2,
@@ -141,7 +141,7 @@ def least_squares(answer: Answer) -> None:
                 "aims-at-real": (
                     lambda a, b: aims(b, 1),
                     "Your generator aims at 1, the discriminator's label for real. It would learn, "
-                    "but with c = b the constants do not meet b - c = 1.",
+                    "but it is pushed elsewhere. The target that is asked for is 0.",
                 ),
                 "aims-at-fake": (
                     lambda a, b: aims(b, -1),

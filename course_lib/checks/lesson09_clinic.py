@@ -76,6 +76,7 @@ def ClinicGenerator(answer: Any) -> None:
                 raise
             _refuse_shapes(images, trace)
         _refuse_idle_input(network, torch.randn(BATCH, latent, generator=random), z)
+        _refuse_affine(network, z)
         images.sum().backward()
         _refuse_unused(network)
         _expect_range(network, z)
@@ -136,6 +137,22 @@ def _refuse_idle_input(network: nn.Module, other: Tensor, z: Tensor) -> None:
         )
     if torch.allclose(once, different) or torch.allclose(once[:1], once):
         fail("ignores-input", "Every z gives the same image. Your generator does not look at z.")
+
+
+def _refuse_affine(network: nn.Module, z: Tensor) -> None:
+    """Refuse a generator that is a linear function of z but for a tanh at its end."""
+    network.eval()  # batch normalisation is linear then
+    with torch.no_grad():
+        up, middle, down = (
+            network(factor * z).double().clamp(-0.999, 0.999).atanh() for factor in (1, 0, -1)
+        )
+    network.train()
+    if (up + down - 2 * middle).abs().max() <= 1e-3 * (up - down).abs().max():
+        fail(
+            "linear",
+            "Between your layers stands no ReLU. Several linear layers are one: but for the last "
+            "tanh, your image is a sum of fixed pictures, weighted by the numbers in z.",
+        )
 
 
 def _refuse_unused(network: nn.Module) -> None:

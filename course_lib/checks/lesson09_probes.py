@@ -90,7 +90,7 @@ def loss_of(value: Any, what: str) -> float:
         fail(
             "graph",
             f"Your {what} still carries its graph. Whoever collects losses for a curve then keeps "
-            "every step's activations in memory. Return the number without it.",
+            "the operations of every step in memory. Return the number without it.",
         )
     return number
 

@@ -74,8 +74,8 @@ def crop_at_hole(answer: Answer) -> None:
     masks[1, :, 0:3, 9:12] = 1  # in a corner
     masks[2, :, 8, 0:2] = 1  # at the other
     masks[3, :, 1:3, 2:4] = 1  # a square, and a stray pixel
-    masks[3, :, 8, 9] = 1
-    side, tops, lefts = 4, (3, 0, 5, 1), (5, 8, 0, 2)
+    masks[3, :, 8, 11] = 1
+    side, tops, lefts = 4, (3, 0, 5, 1), (5, 8, 0, 3)
     shape = (4, 2, side, side)
     outside = "Where a square would stick out of the image, move it inside."
     try:
@@ -108,9 +108,13 @@ def crop_at_hole(answer: Answer) -> None:
                 "its side has to lie before the centre.",
             ),
             "bounding-box": (
-                cut((3, 0, 5, 3), (5, 8, 0, 4)),
+                cut((3, 0, 5, 3), (5, 8, 0, 5)),
                 "You take the middle between the first and the last missing pixel. The centre of "
                 "mass is the mean over all missing pixels, which a stray one moves less.",
+            ),
+            "rounded-down": (
+                cut((3, 0, 5, 1), (5, 8, 0, 2)),
+                "You round down. The square begins at the row and the column that are nearest.",
             ),
         },
     )

@@ -122,6 +122,16 @@ def critic_loss(answer: Answer) -> None:
             "A gradient of the critic's loss reaches the answers. It would teach the network to "
             "be caught: cut the graph before the critic sees the composite.",
         )
+    learnt = critic.weight.grad
+    composites = images * (1 - masks) + answers * masks
+    loss = _pairing(critic(images, masks), critic(composites, masks))
+    (expected,) = torch.autograd.grad(loss, critic.weight)
+    if learnt is None or not close(learnt, expected):
+        fail(
+            "half-a-graph",
+            "The value is right, and the critic's weights get another gradient: one of the two "
+            "logits is cut from the graph. In the critic's step only the answers are detached.",
+        )
     passed("critic_loss")
 
 

@@ -23,7 +23,7 @@ def initialise(network: nn.Module, generator: torch.Generator | None = None) -> 
     """Draw the weights as the DCGAN paper does, and return the network.
 
     Convolutions: N(0, 0.02). Batch normalisation: scale N(1, 0.02), shift 0. Scales are centred at
-    one, not zero: a scale near zero would switch its channel off (lesson 09, section 9.4).
+    one, not zero: a scale near zero in the last one leaves the image grey (lesson 09, section 9.4).
 
     Args:
         network: any module; only convolutions and batch normalisations are touched.
