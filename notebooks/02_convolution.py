@@ -488,7 +488,7 @@ WAYS = {
 
 def seconds(way, x: Tensor, w: Tensor) -> float:
     """The median of five runs, or one run if that took longer than a tenth of a second."""
-    way(numbers(1, 1, 8, 8), w)  # the first call pays for one-off set-up
+    way(x[..., : w.shape[2], : w.shape[3]], w)  # the first call pays for one-off set-up
     found = []
     while not found or (len(found) < 5 and found[0] < 0.1):
         start = time.perf_counter()
