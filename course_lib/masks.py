@@ -1,7 +1,8 @@
 """Holes for inpainting (lesson 13): which pixels of an image are missing.
 
 A mask is a float tensor (B, 1, H, W) of zeros and ones. 1 means missing, everywhere in the course.
-Others write 1 for known, as the paper on partial convolutions does; `check` notices such a mask.
+Others write 1 for known, as the paper on partial convolutions does; `check` notices such a mask,
+unless exactly half of the image is missing.
 
 Every family draws from a `torch.Generator` and on its device, and leaves out a number of pixels
 that is known exactly: `shares` says which. Nothing else of an image decides where its hole is.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MOST = 0.5  # no family leaves out more of an image; a mask of the wrong sense does
+MOST = 0.5  # no family leaves out more; a mask of the wrong sense does, unless it is one half
 STROKES, SEGMENTS = 2, 4  # of a free-form hole; segments a stroke
 FREE_SHARES = (0.1, 0.4)  # least and largest share of the image that a free-form hole covers
 BLOCK = 256  # free-form masks that are in memory as distances at a time

@@ -2,8 +2,8 @@
 
 A Fréchet distance on these features is not "FID", which is defined on the features of one
 particular Inception network. It is reported *relative*, divided by the total variance of the real
-features, so that it does not depend on the features' scale: 0 is a perfect match, and a generator
-that always drew the average feature vector would score 1.
+features, so that it does not depend on the features' scale: at 0 means and covariances agree, and a
+generator that always drew the average feature vector would score 1.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
 
     |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^(1/2) S2 S1^(1/2))^(1/2)). The last trace is the sum of the
     singular values of S2^(1/2) S1^(1/2): no root of a matrix that is not symmetric is needed, and
-    none of a difference that should be zero.
+    no second root. The two first roots remain: where one covariance is singular and the other is
+    not, expect half of the digits.
 
     Returns:
         The distance, at least 0 up to round-off, in squared units of the features.
@@ -79,7 +80,7 @@ class RelativeFrechet:
     """Measures sets of images against the real test images.
 
     Args:
-        classifier: the course's feature extractor (`pretrained.classifier()`).
+        classifier: the course's feature extractor, the first that `load_classifier` returns.
         real: the real test images, (N, C, 32, 32) in [-1, 1].
         device: where features are computed.
     """

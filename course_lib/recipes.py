@@ -17,7 +17,7 @@ GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a training run; two runs with equal recipes are equal on one machine.
+    """Every choice of a training run; equal recipes give equal runs on one CPU, thread for thread.
 
     Attributes:
         steps: training steps; one updates the discriminator once, then the generator once.

@@ -55,7 +55,7 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
 
     Returns:
         The estimate, in units of the kernel. Where the distributions agree its mean is zero, so
-        half of the values or so are negative.
+        it is often negative.
 
     Raises:
         ValueError: for other shapes, too few vectors, or values that are not finite.

@@ -86,7 +86,8 @@ plotting.architecture(
 print(f"device: {device.type}")
 
 # %% [markdown]
-# The **seed** fixes every random number: run the notebook twice on one machine, and you see the same. Another machine,
+# The **seed** fixes every random number: run the notebook twice on one machine's CPU, and you see the same, but for
+# the seconds. On a GPU two runs may differ, because some of its sums are added up in no fixed order. Another machine,
 # or another number of threads, adds up in another order and rounds differently, and training enlarges that. So your
 # pictures will resemble ours and not equal them. Set the environment variable `COURSE_SEED` to another number to see
 # what depends on luck.
@@ -159,7 +160,7 @@ plotting.frame_slider(
 # do we know that its pictures are any good, beyond looking? One number, which lesson 09 explains and
 # lesson 10 takes apart: the **relative Fréchet distance** between generated and real pictures,
 # in the eyes of a classifier. Real pictures against other real ones give almost 0. A generator
-# that always drew the same average would get 1 or more.
+# that always drew one and the same picture would get 1 or more.
 
 # %% tags=["nbval-ignore-output"]
 classifier, known = checkpoints.load_classifier(device)

@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Python, means, variances and covariances, eigenvectors of a symmetric matrix. No experience with neural networks. |
 # | **You will be able to** | hold an image in memory without turning it, clipping it or shifting its colours; say what "generating" means and why it is not "choosing the most probable image"; build three generators without learning and one that copies, and measure how good they are |
-# | **Time** | about 1 minute of computing on 2 CPU cores, an hour of reading. A GPU makes no difference here. |
+# | **Time** | one to two minutes of computing on 2 CPU cores, an hour of reading. What a GPU saves has not been measured. |
 
 # %%
 import math
@@ -105,8 +105,8 @@ plotting.image_grid(
 # - **Reshaped.** The line of memory was cut anew instead of the axes exchanged. `permute` exchanges,
 #   `reshape` and `view` do not.
 # - **Blue first.** Some libraries (OpenCV) store blue, green, red.
-# - **0 to 1.** A generator that ends in tanh draws from -1 to 1. A discriminator tells such data from its
-#   images by their brightness alone, and learns nothing else.
+# - **0 to 1.** A generator that ends in tanh draws from -1 to 1. A discriminator can tell such data from its first images by
+#   their brightness alone, and the generator has to learn the wrong range first. Half of what it can draw is never needed.
 # - **Bytes overflow.** In bytes, 200 + 60 is 4. Change the type before you calculate.
 # - **Every 4th pixel.** The rest of this section.
 
@@ -228,14 +228,14 @@ print(f"byte {float(255 * half):.0f}")
 #
 # $$ \mathbb{E}\,|x|^2 = n, \qquad \operatorname{Var} |x|^2 = 2n. \tag{1.5} $$
 #
-# All samples lie near the *sphere* of radius $\sqrt n$, and relative to $n$ the spread $\sqrt{2n}$ gets
+# For large $n$ nearly all samples lie near the *sphere* of radius $\sqrt n$: relative to $n$, the spread $\sqrt{2n}$ gets
 # smaller and smaller. The set where the samples are is the **typical set**. The mode is not in it. How
 # much denser is the density there than at a typical sample? By (1.4) and (1.5)
 #
 # $$ \log p(0) - \mathbb{E} \log p(x) = \frac n2. \tag{1.6} $$
 #
-# For $n = 1024$ that is a factor of $e^{512}$. The density at the mode is higher than at any image that you will
-# ever see, by a number with 223 digits, and you will never see the mode, because there is so much more
+# For $n = 1024$ that is a factor of $e^{512}$. The density at the mode is higher than at a typical
+# sample by a factor with 223 digits before the point, and you will never see the mode, because there is so much more
 # room further out.
 
 # %% tags=["verify"]
@@ -454,8 +454,9 @@ verify.claim("1.6", "that of the Gaussian lies in", found["Gaussian"], (0.617, 0
 # Each fails in a way of its own. The rules draw what their author thought of, and nothing else. Independent
 # pixels know where garments are bright, and no garment. The Gaussian knows which pixels go together and draws
 # clouds with sleeves: it cannot know that there are *kinds*, because a Gaussian has one centre, and between a
-# shoe and a shirt there is nothing. That is all that means and covariances
-# know (clipped to the range of an image). A linear map can do a little better, as Figure 1.7 will show. A map that is not
+# shoe and a shirt there is nothing. That is what a sampler gets that knows all
+# means and covariances, clipped to the range of an image. With fewer components it does a little better, as Figure 1.7 will
+# show. A map that is not
 # linear can know more, and that is where learning begins: the network that
 # `make train` trains gets below a tenth of the Gaussian's value.
 
@@ -479,8 +480,8 @@ plotting.curves(
 
 # %% [markdown]
 # **Figure 1.7.** The Gaussian with a code of $d$ numbers instead of 1,024. By this
-# distance ten numbers do better than four hundred: the fine components hold variance, but drawn each by
-# itself they bring the features no nearer to those of garments.
+# distance, ten numbers do as well as fifty and better than four hundred: beyond fifty, further components add variance, and
+# take the features away from those of garments.
 
 # %%
 enough = int((share < 0.9).sum()) + 1
@@ -495,8 +496,10 @@ verify.claim(
 # ### Why a code, and why a network behind it
 #
 # The black frame holds 240 of the 1,024 pixels and never varies. Of the other 784 directions, about a tenth hold nine tenths
-# of the variance: images of clothes use little of their space. It is said that they lie near a **manifold** of few dimensions. That is why generators start from a
-# short code $z$. But the manifold is *bent*. The straight line between two images leaves it at once.
+# of the variance: images of clothes use little of their space. A common picture is that they lie near a **manifold**: a surface of few dimensions, which may be bent. If so,
+# few numbers suffice to say where on it an image lies. The generators of lessons 06 to 14 therefore start from a short code
+# $z$. (Others start from as many numbers as there are pixels.) A bent surface does not hold the straight lines between its
+# points. Here is one such line.
 
 # %%
 shoe, dress = int((train.labels == 9).nonzero()[0]), int((train.labels == 3).nonzero()[0])
@@ -669,15 +672,16 @@ verify.claim(
 )
 
 # %% [markdown]
-# It copies, so it cannot fail to look real from close by. And it copies, so it can make nothing that is not
-# in its example: no shoe out of a thousand shoes. A generator that stores its data and returns pieces of it
+# Inside a patch it copies, so there it looks real. At a seam it does so only where some patch fits what is there: here the
+# steps to the right are hardly larger than in the photograph, and an example with too few patches would show seams, or the
+# same patch again and again. And it copies, so every piece is in its example: no shoe out of a thousand shoes. A generator that stores its data and returns pieces of it
 # has no error in a test of looks. Lesson 10 shows how to find one out.
 #
 # ## Summary
 #
 # - An image is a block of numbers. Layout, order of channels, range, type and scale break silently; look at your data *after* the last step before the network.
 # - To generate is to draw from $p(x)$. The most probable point need not be typical: samples of $n$ standard Gaussians lie near a shell of radius $\sqrt n$.
-# - Rules know what you know, independent pixels know nothing of neighbours, a Gaussian knows all pairs and no kinds. Copying is perfect up close and makes nothing new.
+# - Rules know what you know, independent pixels know nothing of neighbours, a Gaussian knows all pairs and no kinds. Copying is real within a patch, and makes nothing but new arrangements.
 # - Few directions hold most of the variance, but the set of images is bent: a short code needs a map that is not linear.
 #
 # **Exercises.** [Seven exercises](../exercises/01_images_and_distributions.ipynb), with checks that say what
@@ -685,7 +689,7 @@ verify.claim(
 #
 # ## Sources
 #
-# - T. Cover, J. Thomas. *Elements of Information Theory.* 2nd edition, Wiley, 2006. Section 3.1 (the typical set).
+# - T. Cover, J. Thomas. *Elements of Information Theory.* 2nd edition, Wiley, 2006. Sections 3.1 and 8.2 (the typical set, discrete and continuous).
 # - C. Bishop. *Pattern Recognition and Machine Learning.* Springer, 2006. Section 12.1 (principal components).
 # - A. Efros, W. Freeman. *Image Quilting for Texture Synthesis and Transfer.* SIGGRAPH 2001. Section 2.
 # - IEC 61966-2-1, *Default RGB colour space, sRGB*, 1999. (The curve of (1.3).)

@@ -169,8 +169,8 @@ verify.equation("2.3", convolve(w, x), convolve(x, w))
 # $$ H_{\text{out}} = \left\lfloor \frac{H + 2P - D\,(K - 1) - 1}{S} \right\rfloor + 1, \tag{2.4} $$
 #
 # where $\lfloor \cdot \rfloor$ rounds down. Three cases are worth knowing by heart. $K = 3$,
-# $P = 1$ keeps the size. $K = 4$, $S = 2$, $P = 1$ halves an even one: that is the DCGAN's layer
-# (lesson 09). $K = 1$ looks at one pixel at a time and mixes channels only.
+# $P = 1$ keeps the size. $K = 4$, $S = 2$, $P = 1$ halves an even one: that is the layer
+# of this course's DCGAN (lesson 09). $K = 1$ looks at one pixel at a time and mixes channels only.
 
 # %% tags=["verify"]
 measured, formula = [], []
@@ -275,7 +275,7 @@ verify.equation(
 #
 # where row $o$ of $Y$ is output channel $o$, written in one line, and $\mathbf 1$ is a column of
 # ones. Building $X_{\text{col}}$ is called **im2col**. It costs memory: each pixel is copied once
-# for every window that sees it, up to $\lceil K/S \rceil^2$ times, where $\lceil \cdot \rceil$ rounds up. What it buys is that all the work is a
+# for every window that sees it, up to $\lceil K/S \rceil^2$ times for $D = 1$, where $\lceil \cdot \rceil$ rounds up. What it buys is that all the work is a
 # matrix product, the operation that processors and GPUs are built for.
 
 # %% tags=["keep"]
@@ -555,10 +555,11 @@ print(
 )
 
 # %% [markdown]
-# The count is a guide, not a law. On the machine of this page the transform overtakes earlier than the count says: the
+# The count is a guide, not a law. On the machine of this page the transform overtakes earlier than the count says. The
 # count leaves out what memory costs, and in double precision torch's own way on a CPU copies the windows into a matrix,
-# as in section 2.5. Its message stays: **the price of the direct way grows with $K^2$, that of the transform does not
-# depend on $K$ at all**. For a kernel of 3 x 3, the most common one in networks, the direct way is the faster one.
+# as in section 2.5. Whether these are the reasons was not measured. Its message stays: **the price of the direct way grows
+# with $K^2$, that of the transform does not depend on $K$ at all**. For a kernel of 3 x 3 and $N = 256$ the direct way is
+# the faster one.
 #
 # All five agree, which is the point of this section:
 
@@ -583,7 +584,7 @@ verify.claim(
 # $$ (w \star M_s x)_i = \sum_u w_u\, x_{i + u - s} = (w \star x)_{i - s} = \bigl(M_s (w \star x)\bigr)_i, \tag{2.12} $$
 #
 # with $\star$ for the cross-correlation. The answer moves along with the image. This is
-# **equivariance**, and it is why a shoe is recognised in every corner by the same nine numbers.
+# **equivariance**, and it is why an edge is found in every corner by the same nine numbers.
 # (*In*variance, an answer that stays the same, is what pooling at the end of a network makes of it.)
 #
 # The converse is the surprise. **Every linear map that commutes with all shifts is a
@@ -592,7 +593,9 @@ verify.claim(
 #
 # $$ f(x) = \sum_n x_n\, f(M_n \delta) = \sum_n x_n\, M_n f(\delta), \qquad \text{that is} \quad f(x)_i = \sum_n x_n\, h_{i - n} \quad \text{with } h = f(\delta). \tag{2.13} $$
 #
-# That is (2.2) with the kernel $h$, the answer to a single bright pixel. Whoever asks for linearity
+# On images without edges, whose indices go round a circle, that is (2.2) with the kernel $h$, the answer to a single bright
+# pixel. $h$ may be as large as the image: 1,024 numbers for 32 x 32 pixels, in place of a million. That there are only nine
+# is the other demand of section 2.1, the small window. Whoever asks for linearity
 # and for the same treatment everywhere has asked for a convolution, whether they know it or not.
 
 # %% tags=["verify"]
@@ -671,17 +674,19 @@ verify.claim(
 
 # %% [markdown]
 # With stride 2 the map keeps every second number of the stride-1 response, and after a shift by *one* pixel it keeps the
-# other ones. If the response had no frequency above a quarter wave a pixel, the numbers kept would determine those left
-# out, and the map could be moved by half a place. But this kernel lets the frequencies above a quarter pass as well as
-# those below, and they alias (lesson 01, section 1.2).
+# other ones. The number measured says how much the two differ. A wave of $f$ waves a pixel along the row differs by
+# $2 \sin(\pi f)$ of its size, which is 1 at $f = 1/6$ already. Could the map be moved by half a place instead? If the
+# response had no frequency above a quarter along the row, yes: the numbers kept would determine those left out. Above it
+# they alias (lesson 01, section 1.2), and this kernel answers to $f$ and to $1/2 - f$ along a row equally strongly. How
+# much of the photograph lies there was not measured.
 # Shifts by two pixels are still kept exactly. And at the border the zeros of the padding are pixels
 # like any others: the kernel finds an edge between the picture and the nothing around it. A network
 # can learn from it where the border is.
 #
 # ## 2.9 Kernels that were not learned
 #
-# For sixty years kernels were thought up by people. They are worth knowing, because trained
-# networks find many of them again (lesson 04).
+# Before kernels were learned, people thought them up. They are worth knowing: in lesson 04 many kernels of a trained first
+# layer are edge detectors again.
 
 # %%
 CLASSICAL = {
@@ -790,7 +795,7 @@ verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (No
 # with all their weight at one corner. What it cannot learn is to look the other way: an output of twenty such layers sees
 # twenty pixels towards one side and none towards the other, and nothing in its losses says why. Hence the usual repair:
 # **odd kernels where the size is kept**. Even ones,
-# like the DCGAN's 4 x 4, go with stride 2 and a padding of $P = (K - S)/2$ on both sides, which is
+# like the 4 x 4 of lesson 09, go with stride 2 and a padding of $P = (K - S)/2$ on both sides, which is
 # symmetric again.
 #
 # ## Summary

@@ -137,8 +137,8 @@ def gradients(g: Tensor, x: Tensor, w: Tensor, S: int, P: int, D: int) -> tuple[
 #
 # $$ \operatorname{vec}\!\Bigl(\frac{\partial L}{\partial x}\Bigr) = T^{\mathsf T} \operatorname{vec}(g). \tag{3.4} $$
 #
-# Forward $T$, backward $T^{\mathsf T}$: this holds for every linear layer, and it is the whole of
-# backpropagation through one. For the weights take the other matrix form, $Y = W X_{\text{col}}$,
+# Forward $T$, backward $T^{\mathsf T}$: this holds for every linear layer, and it is all that
+# hands the gradient on from layer to layer. For the weights take the other matrix form, $Y = W X_{\text{col}}$,
 # which is linear in $W$. With $G$ for the matrix of the $g$ and the two rules
 #
 # $$ Y = W X \quad\Longrightarrow\quad \frac{\partial L}{\partial W} = G X^{\mathsf T}, \qquad \frac{\partial L}{\partial X} = W^{\mathsf T} G, \tag{3.5} $$
@@ -278,13 +278,14 @@ plotting.curves(
 # on the left the two losses agree in nearly all their digits and the difference is round-off.
 #
 # Two errors work against each other. Taylor's theorem puts the first at
-# $\varepsilon^2 L''' / 6$. The second is the round-off $\eta$ of the loss divided by the step,
+# $\varepsilon^2 L''' / 6$, with $L'''$ for the third derivative of $L$ by the number that is changed. The second is the round-off $\eta$ of the loss divided by the step,
 # $\eta / \varepsilon$. Their sum is least where its derivative is zero,
 #
 # $$ \varepsilon^* = \left( \frac{3\, \eta}{L'''} \right)^{1/3}, \tag{3.8} $$
 #
-# with $L'''$ about one: $7 \cdot 10^{-6}$ in 64 bits, where $\eta$ is about $10^{-16}$, and as much as
-# $7 \cdot 10^{-3}$ in 32 bits, where it is about $10^{-7}$. So a gradient is
+# and the figure gives both numbers. On the right the error is about $2 \varepsilon^2$, so $L'''$ is about 12. On the left it is
+# about $\eta / \varepsilon$, with $\eta = 8 \cdot 10^{-16}$ in 64 bits and $4 \cdot 10^{-7}$ in 32 bits. That makes
+# $\varepsilon^* = 6 \cdot 10^{-6}$ and $5 \cdot 10^{-3}$. So a gradient is
 # checked **in 64 bits, with a step of about $10^{-5}$**, and in 32 bits not at all.
 
 # %% tags=["verify"]
@@ -335,8 +336,8 @@ class Convolution(torch.autograd.Function):
 
 
 # %% [markdown]
-# `torch.autograd.gradcheck` does what section 3.4 did: finite differences in 64 bits, number by number,
-# for random inputs. It is the test that every hand-written backward pass deserves. Would it notice a
+# `torch.autograd.gradcheck` does much as section 3.4 did: finite differences, number by number, with a step of $10^{-6}$
+# unless told, and for every output number. The inputs are ours to choose: random ones, in 64 bits. It is the test that every hand-written backward pass deserves. Would it notice a
 # mistake? The most common one is to write `=` where `+=` belongs in col2im, so that of all the
 # windows that saw a pixel only the last is heard.
 
@@ -440,8 +441,8 @@ verify.equation("3.10", np.array(measured), np.array(formula))
 # > **Correction.** The layer is often called *deconvolution*. It does not undo a convolution:
 # > $T^{\mathsf T} T$ is not the identity. It only has the sizes that an inverse would have. Nor is it
 # > a convolution that "runs backwards in time": it is the transpose, and for stride 1 that is an
-# > ordinary convolution with the flipped kernel, the channels exchanged and a padding of
-# > $K - 1 - P$.
+# > ordinary convolution with the flipped kernel, the same dilation, the channels exchanged and a padding of
+# > $D\,(K - 1) - P$.
 
 # %%
 x, w = numbers(1, 1, 8, 8), numbers(1, 1, 3, 3)
@@ -605,12 +606,15 @@ verify.claim(
 )
 
 # %% [markdown]
-# Two different things show here. The *systematic* grid is that of (3.12): over many networks kernel 3
-# gives $4 : 1$, kernel 5 gives $9 : 4$, and kernel 4 gives nothing. It is the last layer's; the ReLUs
-# do not wash it out, and the earlier layers do not add to it. But *one* network with kernel 4 has a grid
+# Two different things show here. The *systematic* grid is that of (3.12). For the four kinds of pixel that are compared
+# here it says $4 : 1$ for kernel 3, $9 : 4$ for kernel 5 and nothing for kernel 4, and the means over 60 networks come near
+# that. This ratio is the last layer's, and the ReLUs do not wash it out. The earlier layers do not change it, but they add
+# coarser grids, which the comparison averages over: with kernel 3 and three layers, the counts of (3.11) give eight kinds of
+# pixel along a line, with powers as $4 : 3 : 5 : 2 : 5 : 3 : 4 : 1$. But *one* network with kernel 4 has a grid
 # too, because its four phases are computed with four different quarters of the kernel. It is an accident
 # of its weights, and training can remove it by changing weights; it has no bias to work against. After
-# resizing, neighbouring pixels share most of their weights, and there is hardly a grid at all.
+# resizing, every pixel is computed with the same nine weights. The four kinds of pixel differ only in which of these fall on
+# copies of the same pixel, and there is hardly a grid at all.
 #
 # The same counts come back in the *gradient*: by (3.4) the pattern of a strided convolution's backward pass is that of the transposed
 # one. A discriminator with kernel 3 and stride 2 pushes some pixels of the image four times as often as

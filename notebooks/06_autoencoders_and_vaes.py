@@ -977,7 +977,7 @@ verify.equation(
 # latent numbers, $\sigma$ from 0.1 to 10, all trained alike. Which draws the best samples?
 #
 # Samples are judged as in lesson 01, by the **relative Fréchet distance**: it compares mean and covariance of 128
-# features of generated and of real images. 0 is perfect, and always drawing the average feature vector would give 1.
+# features of generated and of real images. At 0 they agree, and always drawing the average feature vector would give 1.
 # (Lesson 10 derives it.) To save time we compare 1,500 images with 5,000 test images.
 
 # %%

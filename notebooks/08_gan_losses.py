@@ -1164,7 +1164,7 @@ verify.claim(
 # Now on images. `python -m benchmarks gan_losses` trains every loss of this lesson with the *same* networks, data, number
 # of steps, learning rate and averaging: the course's recipe (lesson 09 explains it), in which only the loss and what
 # bounds the slope are exchanged. Compared is the relative Fréchet distance of 10,000 generated images to the test
-# images. Lesson 10 derives it; 0 is perfect, and drawing always the average feature would give 1.
+# images. Lesson 10 derives it; at 0 the features' means and covariances agree, and drawing always the average feature would give 1.
 #
 # Equal settings are not equally good settings. The learning rate was chosen for the relativistic loss with $R_1$, and
 # each other loss might do better with one of its own. So the table answers: *what happens if I exchange the loss and

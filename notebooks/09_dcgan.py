@@ -503,7 +503,7 @@ verify.claim(
 #
 # The numerator is the squared distance between two Gaussians with these means and covariances;
 # in one dimension it is $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. Dividing by the variance
-# of the real features makes it a pure number: 0 is perfect, and a generator that always drew
+# of the real features makes it a pure number: at 0 means and covariances agree, and a generator that always drew
 # the average feature vector would get 1.
 
 # %% tags=["verify"]

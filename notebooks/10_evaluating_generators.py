@@ -170,8 +170,8 @@ verify.equation("10.3", quadrature, (0.5 - 2.0) ** 2 + (2.0 - 3.0) ** 2, toleran
 #
 # $$ \mathbb{E}\, |x - y|^2 = |m_1 - m_2|^2 + \operatorname{tr} S_1 + \operatorname{tr} S_2 - 2 \operatorname{tr} C. \tag{10.4} $$
 #
-# Only $C$ depends on the plan. How large can its trace be? Suppose that a symmetric, positive definite matrix $A$
-# maps the first covariance to the second, $A S_1 A = S_2$. There is one:
+# Only $C$ depends on the plan. How large can its trace be? Let both covariances be positive definite. Then
+# there is a symmetric, positive definite matrix $A$ that maps the first to the second, $A S_1 A = S_2$:
 #
 # $$ A = S_1^{-1/2}\, R\, S_1^{-1/2}, \quad R = \bigl( S_1^{1/2} S_2\, S_1^{1/2} \bigr)^{1/2} \quad\Longrightarrow\quad A S_1 A = S_2, \tag{10.5} $$
 #
@@ -188,6 +188,10 @@ verify.equation("10.3", quadrature, (0.5 - 2.0) ** 2 + (2.0 - 3.0) ** 2, toleran
 # into (10.4), this is the **Fréchet distance**
 #
 # $$ \mathrm{FD} = |m_1 - m_2|^2 + \operatorname{tr} S_1 + \operatorname{tr} S_2 - 2 \operatorname{tr} \bigl( S_1^{1/2} S_2\, S_1^{1/2} \bigr)^{1/2}. \tag{10.7} $$
+#
+# If a covariance is singular, as with fewer vectors than features, add to $x$ and to $y$ independent Gaussian noise of
+# variance $\varepsilon$ in every feature. $C$ stays as it is, both covariances become positive definite, and (10.7) follows
+# for $\varepsilon \to 0$.
 #
 # Note what the bound did *not* use: that $P$ and $Q$ are Gaussian. For any two distributions with these means and
 # covariances, FD is a **lower bound** of $W^2$. The circle of Figure 10.1 shows how far below it may lie.
@@ -300,8 +304,8 @@ plotting.panels(
     [(f"{size} dimensions", draw_transport(size)) for size in (2, 16)],
     note="Orange: cheapest pairing. Blue: fitted Gaussians. Bands: one standard deviation over 10 repeats. "
     "Dashed: the true value, 1.",
-    alt="Squared distance against sample size. In 2 dimensions both estimates come down to the dashed line at "
-    "1. In 16, the fitted Gaussians do, and the pairing stays far above.",
+    alt="Squared distance against sample size. In 2 dimensions both estimates come down close to the dashed "
+    "line at 1. In 16, the fitted Gaussians come near it, and the pairing stays far above.",
 )
 
 # %% [markdown]
@@ -387,7 +391,8 @@ verify.claim(
 # `sqrtm`. On paper that is the same, because $S_1 S_2$ has the eigenvalues of $S_1^{1/2} S_2 S_1^{1/2}$. In a
 # computer it is not. $S_1 S_2$ is not symmetric, so its computed eigenvalues may be complex. And with fewer images
 # than features, many eigenvalues should be zero: rounding makes them $\pm \varepsilon$, and the root of $\varepsilon$
-# is much larger than $\varepsilon$, or not a number. Singular values need no root at the end.
+# is much larger than $\varepsilon$, or not a number. Singular values need no root at the end; the
+# two roots at the beginning remain.
 #
 # To measure an error we need a pair of sets whose distance is known. Multiply all features by 1.1. By (10.7), with
 # $S_2 = 1.1^2 S_1$, the distance is exactly $0.1^2\, (|m|^2 + \operatorname{tr} S)$. **Predict before you run:**
@@ -452,9 +457,12 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 10.3.** The relative error of six ways to compute one distance. Singular values keep twelve digits in
-# double precision and four in single. A second root, symmetric or not, costs half of the digits where eigenvalues
-# should be zero: in double precision six are left, in single precision the distance is wrong by several per cent.
+# **Figure 10.3.** The relative error of six ways to compute one distance. For this pair singular values keep
+# twelve digits in double precision and four in single. A second root, symmetric or not, costs half of the digits where
+# eigenvalues should be zero: in double precision six are left, in single precision the distance is wrong by several per cent.
+# The pair flatters singular values: both covariances vanish in the same directions. Where they do not, as with 100 images
+# against 5,000, rounding errors $\varepsilon$ under the root in $S_1^{1/2}$ meet directions in which $S_2$ is not zero. Each adds
+# about $\sqrt\varepsilon$, and half of the digits are lost here too.
 
 # %% tags=["verify"]
 verify.claim(
@@ -754,8 +762,9 @@ verify.claim(
 # nearly. The bias of a small set is larger than the progress of 300 steps. It is not a matter of luck that more
 # repeats would mend: the *mean* over many sets of 20 is just as wrong.
 #
-# The repair is to compare at equal numbers (claim 10.11), or to compare the limits (claim 10.12). What counts is
-# $N/F$: 20 images for 128 features are as few as 320 for the 2048 features of FID.
+# The repair is to compare at equal numbers (claim 10.11), or to compare the limits (claim 10.12). If all
+# eigenvalues were equal, 20 images for 128 features would be about as few as 320 for the 2048 of FID. With unequal ones the
+# spectrum decides, and not the number of features alone.
 
 # %% [markdown]
 # ## 10.6 A distance without this bias: the kernel distance
@@ -950,7 +959,7 @@ plotting.panels(
     columns=2,
     height=3.2,
     note="Blue: real. Orange: generated. k = 2.",
-    alt="Left: a wide blue region of discs with orange points, most of them inside. Right: a small orange region, "
+    alt="Left: a wide blue region of discs with orange points, all of them inside. Right: a small orange region, "
     "with blue points, many of them outside.",
 )
 
@@ -1201,8 +1210,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# Both beat reality. The score asks only whether the *classifier* is sure, and it knows nothing of variety within a
-# class. A network's verdict is worth something only for images like those it was trained on, and what is *optimised*
+# Both beat reality. The score asks whether the *classifier* is sure and whether its classes come equally often; it knows
+# nothing of variety within a class. A network's verdict is worth something only for images like those it was trained on, and what is *optimised*
 # against a score is no longer measured by it. Look at the right side of the figure, too: there the noise is far from
 # real images, but in the classifier's features it need not be farther away than ten real images.
 #
@@ -1823,7 +1832,7 @@ verify.claim(
 # | mistake | what happens | instead |
 # |---|---|---|
 # | calling a Fréchet distance in other features "FID" | numbers are compared that measure different things | name the network, and say how images were resized |
-# | few images | the distance is mostly bias (10.9), and the order may turn round | at least several thousand, the same number for all, or extrapolate (10.10) |
+# | few images | the distance holds a bias of about $c/N$ (10.9), for good generators most of it, and the order may turn round | at least several thousand, the same number for all, or extrapolate (10.10) |
 # | numbers of images not stated | nobody can compare | state both, and the floor |
 # | the reference is the training set | a copying generator is the best | test images, and the nearest training image |
 # | the features were trained on generated images, or the generator was trained on the features | the score is optimised and no longer measured | features that neither has seen |

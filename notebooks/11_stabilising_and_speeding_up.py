@@ -75,10 +75,10 @@ def quality(generate, latent: int, count: int = 1000) -> float:
 #
 # A **generator** $G$ turns 64 random numbers into an image. A **discriminator** $D$ gives an image one number, its
 # **logit** $a$, high for "real". They learn in turn, each against the other. We train three pairs for the same number of
-# steps and look at two things: the relative Fréchet distance of their images (0 is perfect, 1 is a generator that always
-# draws the average feature vector; lesson 10), and the seconds it took.
+# steps and look at two things: the relative Fréchet distance of their images (0: the features' means and covariances
+# agree; 1: a generator that always draws the average feature vector; lesson 10), and the seconds it took.
 #
-# - *The paper's settings*: DCGAN as published in 2015, with small batches.
+# - *The paper's settings*: those of DCGAN (2015), with batches of 32, 64 latent numbers and networks of 16 channels.
 # - *The course's recipe* of lesson 09: pairs, an $R_1$ penalty on the discriminator's slope, no momentum, an averaged
 #   generator.
 # - *Out of balance*: the same without the penalty, and with a discriminator that learns thirty times as fast.
@@ -139,8 +139,9 @@ race(
 
 # %% [markdown]
 # **Figure 11.1.** Quality against seconds, measured on 1,000 images four times along the way. The recipe's distance falls
-# at every stop. The other two stay near 1, for different reasons. The paper's settings are slow: lesson 09 gave them 936
-# steps, and found a distance of about one half. The third is no slow game but a broken one: see its losses below.
+# at every stop. The other two are still near 1. The paper's settings are slow: lesson 09 gave them 936 steps and networks
+# twice as wide, and found a distance of about one half. The third falls a little too, but its game is out of balance: at the end
+# its generator's loss is more than twenty times the recipe's (claim 11.2).
 
 # %%
 fixed_z = torch.randn(10, 64, generator=torch.Generator().manual_seed(3)).to(device)
@@ -182,7 +183,8 @@ verify.claim(
 # for each player: $\theta$ for the generator, $\psi$ for the discriminator, both measured from a place where they would
 # stay. Near that place a smooth game is linear to first order. We take
 # $\dot\theta = \eta_G\,(a\,\theta - b\,\psi)$ and $\dot\psi = \eta_D\,(c\,\theta - d\,\psi)$,
-# with the learning rates $\eta_G$ and $\eta_D$ and four positive numbers. The dot is the change in a unit of time. $b$ and
+# with the learning rates $\eta_G$ and $\eta_D$ and four positive numbers. (In this section $a$ is such a number, and not a
+# logit.) The dot is the change in a unit of time. $b$ and
 # $c$ say how strongly each answers the other. $d$ pulls the discriminator back: a penalty does that (lesson 08). $a$ is
 # the dangerous one: with the discriminator held still, a small lead of the generator grows, as a ball rolls off a hill.
 # In lesson 08's smallest game $a$ was zero. Write $\tau = \eta_D / \eta_G$ for the ratio. The motions are sums of
@@ -224,7 +226,8 @@ verify.equation("11.2", sympy.limit(plus, tau, sympy.oo), -eta * (b * c - a * d)
 # $$ \rho(A) < 1 \iff \tfrac{10}{7} < \tau < \tfrac{420}{17}. \tag{11.4} $$
 #
 # At the lower end the pair circles and does not come in: the eigenvalues are a complex pair of absolute value one. The
-# end lies above $a/d = 1$. In general $\det A < 1$ says $\tau > a / \bigl(d - \eta\,(bc - ad)\bigr)$: a step goes straight
+# end lies above $a/d = 1$. In general $\det A < 1$ says $\tau > a / \bigl(d - \eta\,(bc - ad)\bigr)$ if
+# $\eta\,(bc - ad) < d$; with longer steps no ratio settles: a step goes straight
 # on where the motion bends, which leads outwards, and the longer the step the more. At the upper end an eigenvalue is
 # $-1$: the discriminator jumps from side to side.
 
@@ -403,8 +406,9 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 11.4.** The slope that the generator follows, under three treatments with similar names and under none, on a
-# logarithmic axis. Penalised gradients and clipped weights keep it small. Clipped gradients end where no treatment ends,
+# **Figure 11.4.** The mean squared slope of the logit at real test images, under three treatments with similar names and under
+# none, on a logarithmic axis. The penalty acts at real images; at generated ones, where the generator follows the slope,
+# nothing was measured. Penalised gradients and clipped weights keep it small. Clipped gradients end where no treatment ends,
 # although the limit of 0.1 was below the gradient's norm at nearly every step of the untreated training.
 
 # %% tags=["verify"]
@@ -875,7 +879,7 @@ plotting.panels(
 # - **5 % of the images** cost about a tenth of the distance in the median. Each of the 3,000 has been seen about six times
 #   by then. **With DiffAugment** every seed is worse than without. It is a remedy against learning by heart, and what
 #   this training shows is its price.
-# - **Trained features** take about three times the seconds, and their median is the recipe's.
+# - **Trained features** take about three times the seconds, and their median is the recipe's; two of three seeds are worse.
 # - **The average** is better than the last weights in 27 of the 30 trainings.
 
 
@@ -911,8 +915,9 @@ plotting.panels(
 # **Figure 11.10.** Two judges. On the dashed line they agree about a row's distance in parts of the recipe's. A row above
 # it fares better with the first judge than with the second.
 #
-# With the first judge the row with trained features equals the recipe: medians of 0.323 and 0.322. With the second judge
-# it is behind by three tenths: 0.236 against 0.181. The first judge's features are those that it was trained on. That is the
+# With the first judge the row with trained features has the recipe's median, 0.323 and 0.322; seed by seed it is worse in two
+# of three. With the second judge it is behind by three tenths: 0.236 against 0.181. The first judge's features are computed from
+# the last of the maps that it was trained on. That is the
 # direction of the warning, on three seeds. But every other row lies above the line too: the row with augmentation by 28 per
 # cent, for reasons of its own, and seven rows by 1 to 10.
 #
@@ -1181,7 +1186,7 @@ for name, ratio in step_cost.ratios(seconds, "float32, channels first").items():
 #
 # Same data, same seconds. The *plain loop* is DCGAN as published, with batches of 128 and 100 latent numbers, written as
 # tutorials write it: float32, losses read at every step. The *tuned* one is the training of Figure 11.11.
-# The plain loop gets exactly the seconds that the other one took at each of its stops; measuring is not counted. Its networks are
+# The plain loop gets as many seconds as the other one took at each of its stops, and the rest of the step that is running; measuring is not counted. Its networks are
 # its own: both are a little wider, the generator has one layer a size and the discriminator batch normalisation. This is a race of two
 # complete recipes, not a comparison of one change. **Predict before you run:** which is ahead after the first quarter?
 

@@ -102,7 +102,9 @@ plotting.image_grid(
 # %% [markdown]
 # **Figure 14.1.** Two holes. "1st" to "9th": filled from the training image that agrees best, second
 # best and so on, with the known pixels. Then the mean and the median, pixel by pixel, of the best 31.
-# Each single completion could be a real boot or coat; their laces, buttons and collars differ. In the mean and the median
+# Each piece comes from a real boot or coat, and their laces, buttons and collars differ. They only resemble draws from
+# what is possible: even the best of 20,000 images do not agree exactly with what is known, and where the brightness differs
+# an edge shows. In the mean and the median
 # those details are gone.
 #
 # Lesson 13 derived what a network is asked for: L2 wants the **conditional mean** of each missing
@@ -193,8 +195,8 @@ verify.equation(
 #
 # What is the best that can be had in between? An answer $a$ may be random: let it have the distribution
 # $q(a \mid y)$. It knows nothing of $t$ but $y$, so its squared error is $\sigma^2 + \mathbb{E}\|a - \mu\|^2$,
-# by the argument of (14.3). Its distance from realism is measured here by the Wasserstein distance $P$
-# between $q(\cdot \mid y)$ and $p(\cdot \mid y)$: the root mean squared way that probability has to be moved
+# by the argument of (14.3). Its distance from realism is measured here by the Wasserstein distance, written
+# $P$ without brackets (with brackets it stays a probability), between $q(\cdot \mid y)$ and $p(\cdot \mid y)$: the root mean squared way that probability has to be moved
 # (lesson 10). All the probability of a single point $\mu$ has to be moved to it, so the distance of $q$ from
 # $\mu$ is $\sqrt{\mathbb{E}\|a - \mu\|^2}$, and that of $p$ from $\mu$ is $\sigma$. By the triangle
 # inequality the way from $p$ to $\mu$ is not longer than that from $p$ over $q$:
@@ -407,7 +409,7 @@ plotting.image_grid(
 #
 # Now the step. The loss of the game is the *relativistic* one of lesson 09: for a pair of a real and a filled image
 # with logits $a_r$ and $a_f$, the critic minimises $-\log \sigma(a_r - a_f)$ and the network
-# $-\log \sigma(a_f - a_r)$. Here the two images of a pair are the same image, whole and filled: they have the same
+# $-\log \sigma(a_f - a_r)$. (With the index $r$ or $f$, $a$ is a logit; without one it stays the answer.) Here the two images of a pair are the same image, whole and filled: they have the same
 # $y$, so all that tells them apart stands in the hole. The best logit is again (14.6), up to a
 # number for each $y$ that no difference shows: given $y$ the fill is independent of the truth, so the argument of section
 # 12.2 holds, with $y$ in the place of the class. The network minimises the masked L1 plus a weight $w$ times
@@ -696,7 +698,7 @@ if stored:
 
 # %% [markdown]
 # On the centre square and on boxes, the distance falls steeply for the first
-# tenths of a decibel, to a quarter and to two thirds at $w = 0.5$; more weight than that loses PSNR and gains nothing. On free-form
+# tenths of a decibel, to 0.25 and to 0.63 at $w = 0.5$; more weight than that loses PSNR and gains nothing. On free-form
 # holes, whose surroundings leave less open, the smallest weight gains a few per cent, and more weight
 # raises the distance. The seconds are those of the training that is added.
 
@@ -854,7 +856,8 @@ for name, answers in {"as the truth": both_equal, "independent pixels": independ
 # ### Provoked: noise that is ignored
 #
 # The network starts as the L1 network of section 14.5, with 16 more input channels for the noise where the smallest map
-# is enlarged; their weights are small random numbers. It is trained twice, with $s = 0$ and with $s = 1$. **Predict before
+# is enlarged; their weights are random numbers of standard deviation 0.1,
+# about seven times that with which torch draws this layer's other weights. It is trained twice, with $s = 0$ and with $s = 1$. **Predict before
 # you run:** how different are two answers of each?
 
 
@@ -907,8 +910,8 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 14.9.** Five answers to one hole, from five draws of the noise. With $s = 0$ they are alike. With $s = 1$ they differ,
-# mostly in the grey level of the whole hole.
+# **Figure 14.9.** Five answers to one hole, from five draws of the noise. With $s = 0$ they are alike. With $s = 1$ they differ:
+# most in the grey level of the hole, and in some garments in their shape.
 
 # %% tags=["verify"]
 spreads = {
@@ -931,7 +934,8 @@ verify.claim(
 
 # %% [markdown]
 # With $s = 0$ the noise is dropped: its weights were not zero in the beginning, and the training made them not matter.
-# It is the *mode collapse* of lesson 07, for each hole on its own; nothing in the loss forbids it. With $s = 1$ it is repaired.
+# It looks like the *mode collapse* of lesson 07, for each hole on its own. But there the game failed to reach its goal; here the
+# loss got what it asks for, one median for every $z$. With $s = 1$ it is repaired.
 #
 # If the answers were distributed as the truth, two answers would differ by as much, on average, as one differs from the truth:
 # the truth is one more draw. Claim 14.10 measures that ratio; 1 would be right.
@@ -970,8 +974,10 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 14.10.** Above: eight images with a hole. Middle: spread of eight answers. Below: the error of their mean, which
-# one cannot know without the truth. Both are large in the same kind of hole more often than not (claim 14.11). A print on a
-# pullover is in the error and not in the spread: nothing around the hole told of it.
+# one cannot know without the truth. Both are large in the same kind of hole more often than not (claim 14.11). The letters
+# on the pullover and the checks of the shirt at the right can be seen in the error and not in the spread. Where the
+# surroundings do not decide, right answers differ more, not less: a small spread says that this network's answers agree, not
+# that they are right.
 
 # %% tags=["verify"]
 spread_each = several_answers.spread(several[1.0], eight_holes)
@@ -1023,7 +1029,7 @@ verify.claim(
 # %% [markdown]
 # The answers pay the price of draws, or nearly so, and the distance is hardly lower than that of L1 alone. The score asks each
 # pixel to vary as the truth does, not all pixels together. Look at Figure 14.9 again: the grey level of each
-# pixel may be one that occurs there, but a white block in a grey shoe is no shoe. The repair is to ask for both: the score *and* the
+# pixel may be one that occurs there, but a bright block in a shoe is no shoe. The repair is to ask for both: the score *and* the
 # critics, which see all pixels at once. The benchmark of section 14.6 trains that network as well.
 
 # %%
@@ -1268,7 +1274,9 @@ verify.claim(
 # relative to the prior. Then $z$ comes out *shorter* than a draw, as printed
 # above. That is no mistake, it is what a mode is like (lesson 01). On these
 # few images the strong prior makes no clear difference to the hole; on the 24 of the choice above it had the lowest error.
-# The library's own settings, `latent_search.Settings()`, are the best of those that were tried.
+# The library's own settings, `latent_search.Settings()`, are the best of those that were tried. All but the number of starts
+# lie at an end of what was tried, so better ones may lie beyond; and the benchmark uses them with a DCGAN of more steps than
+# they were chosen for.
 
 # %%
 count_searched = 24

@@ -493,7 +493,7 @@ checks.multiply_adds_saved(multiply_adds_saved)
 #
 # $$ \frac{K^2 C O}{K^2 C + C O} = \frac{1}{1/O + 1/K^2}. $$
 #
-# The right side is the second answer. C has dropped out. With many channels the factor is nearly
+# The right side is the second answer. C has dropped out. With many output channels the factor is nearly
 # $K^2$, which is 9 for the usual kernel; it never gets there.
 
 

@@ -214,7 +214,7 @@ def frechet(first, second):
 # Estimate the squared maximum mean discrepancy of two distributions from samples, equation (10.13):
 # the mean kernel value of two *different* vectors of the first sample, plus the same for the second,
 # minus twice the mean between the samples. The kernel is $k(x, y) = (x \cdot y / F + 1)^3$. The
-# estimate has no bias, so where the distributions agree it is negative about half of the time.
+# estimate has no bias, so where the distributions agree its mean is zero: it is often negative.
 #
 # - In: `first`, shape (N, F), and `second`, shape (M, F), N and M at least 2.
 # - Out: the estimate, one number.

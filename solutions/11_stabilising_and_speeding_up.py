@@ -229,7 +229,8 @@ checks.clipped_step(clipped_step)
 
 # %% [markdown] tags=["solution"]
 # `clip_grad_norm_` returns the norm before clipping. Collected over a training it shows how often the limit was reached:
-# never means that it does nothing, always means that it is a learning rate in disguise, or, under Adam, next to nothing.
+# never means that it does nothing, always means that the limit sets the length of every gradient, and only its direction is
+# used. (Under Adam a factor common to all steps drops out; one that changes from step to step does not.)
 
 
 # %% tags=["alternative"]

@@ -128,8 +128,8 @@ def projection_logit(phi, psi, table, labels):
 
 
 # %% [markdown] tags=["mistake"]
-# **Without psi.** What is left compares classes. It cannot say that an image fits its class and is no
-# photograph.
+# **Without psi.** What all classes have in common must then be learnt in each class's vector separately, and what is not
+# linear in the features is lost.
 
 
 # %% tags=["mistake"] hint="no-psi"
@@ -280,7 +280,7 @@ def auxiliary_parts(joint, classifier):
 
 
 # %% [markdown] tags=["mistake"]
-# **The divergence the other way round.** Divergences are not symmetric. The mean goes over the generator's images and classes.
+# **The divergence the other way round.** The Kullback-Leibler divergence is not symmetric. The mean goes over the generator's images and classes.
 
 
 # %% tags=["mistake"] hint="reversed"

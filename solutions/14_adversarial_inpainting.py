@@ -91,7 +91,7 @@ def decibels_lost(shares):
 # stick out of the image, it is moved inside.
 #
 # - In: `images`, float32 (B, C, H, W); `masks`, float32 (B, 1, H, W), 1 for missing; `side`, at most H and W. No
-#   centre lies just between two pixels.
+#   start lies just between two pixels, except where the square is moved inside.
 # - Out: float32 (B, C, side, side).
 
 

@@ -15,6 +15,10 @@ from course_lib.checks import CheckFailed
 from course_lib.checks import lesson00 as checks
 
 
+def by_one_number(count: int, batch: int, number: int) -> list[torch.Tensor]:
+    return batches(torch.randperm(count, generator=torch.Generator().manual_seed(number)), batch)
+
+
 def batches(order: torch.Tensor, batch: int) -> list[torch.Tensor]:
     return list(order[: len(order) // batch * batch].split(batch))
 
@@ -74,6 +78,8 @@ WRONG = [
     ("normalise", lambda images: 1 - images / 127.5, "inverted"),
     ("normalise", lambda images: images / 100 - 1, "values"),
     ("normalise", curved, "values"),
+    ("normalise", lambda images: images // 127.5 - 1, "whole-numbers"),
+    ("normalise", lambda images: data.normalise(images).round(), "whole-numbers"),
     ("normalise", with_nan, "nan"),
     ("normalise", lambda images: data.normalise(images)[0], "shape"),
     ("normalise", lambda images: data.normalise(images).numpy(), "type"),
@@ -88,6 +94,8 @@ WRONG = [
     ("epoch_batches", lambda n, b, s, e: shuffled(n, b, s, e)[:-1], "lengths"),
     ("epoch_batches", lambda n, b, s, e: [i.tolist() for i in shuffled(n, b, s, e)], "type"),
     ("epoch_batches", lambda n, b, s, e: shuffled(n, b, s * e, s + e), "colliding-seeds"),
+    ("epoch_batches", lambda n, b, s, e: by_one_number(n, b, 10 * s + e), "colliding-seeds"),
+    ("epoch_batches", lambda n, b, s, e: by_one_number(n, b, 100 * s + e), "colliding-seeds"),
     ("mean_images", mean_of_bytes, "error"),
     ("mean_images", spoiling, "input-changed"),
     ("mean_images", lambda i, k: means(i, k)[0], "type"),
@@ -97,6 +105,11 @@ WRONG = [
     ("is_intact", lambda content, expected: True, "prefix"),
     ("is_intact", lambda content, expected: False, "refuses-intact"),
     ("is_intact", lambda content, expected: None, "type"),
+    (
+        "is_intact",
+        lambda content, expected: hashlib.sha256(content).hexdigest() in expected.lower(),
+        "longer",
+    ),
     ("is_intact", lambda content, expected: intact(content.decode(), expected), "error"),
     ("is_intact", lambda content, expected: intact(content[:999], expected), "refuses-intact"),
     *((name, "a text", "type") for name in RIGHT),

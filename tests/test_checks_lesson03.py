@@ -304,6 +304,13 @@ def by_backward(g, x, w, S, P):
     return x.grad, w.grad, bias(g)
 
 
+def by_the_function(g, x, w, S, P):
+    x, w = x.clone().requires_grad_(), w.clone().requires_grad_()
+    with torch.enable_grad():
+        torch.autograd.backward(F.conv2d(x, w, None, S, P), g)
+    return x.grad, w.grad, bias(g)
+
+
 def by_vjp(g, x, w, S, P):
     _, pull = torch.func.vjp(lambda x, w: F.conv2d(x, w, None, S, P), x, w)
     return *pull(g), bias(g)
@@ -408,6 +415,7 @@ WRONG = [
     (C, three(lambda dx, dw, db, *given: (dx, dw, db[None])), "shape"),
     (C, by_torch_grad, "autograd"),
     (C, by_backward, "autograd"),
+    (C, by_the_function, "autograd"),
     (C, by_vjp, "autograd"),
     *((name, "a text", "type") for name in RIGHT),
     *((name, lambda *given: None, "type") for name in RIGHT),

@@ -30,13 +30,21 @@ def normalise(answer: Answer) -> None:
     steps = got.diff()
     if (steps < 0).all():
         fail("inverted", f"{ends}. A brighter byte must give a larger number.")
-    if (steps <= 0).any():
-        byte = int((steps <= 0).nonzero()[0])
+    if (steps < 0).any():
+        byte = int((steps < 0).nonzero()[0])
         fail(
             "byte-overflow",
             f"Byte {byte + 1} is brighter than byte {byte}, and your number for it is not larger: "
             f"{got[byte + 1]:.4g} after {got[byte]:.4g}. Arithmetic between bytes stays in bytes "
             "and starts again at 0 after 255. Change the type before you calculate.",
+        )
+    if (steps == 0).any():
+        byte = int((steps == 0).nonzero()[0])
+        fail(
+            "whole-numbers",
+            f"Bytes {byte} and {byte + 1} become the same number, {got[byte]:.4g}. Nearly every "
+            "number between -1 and 1 is a fraction: divide with / and not with //, and do not "
+            "round.",
         )
     if _near(black, 0) and _near(white, 1):
         fail(

@@ -33,6 +33,9 @@ def separate(answer: Answer) -> None:
     laplacian = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).double()
     bumped = random.clone()
     bumped[2, 3] += 0.1
+    largest = random.abs().max()
+    slightly = random.clone()
+    slightly[2, 3] += 1e-6 * largest
     for name, kernel in {
         "A random product of two vectors": random,
         "A product whose first row and column are zero": corner,
@@ -40,6 +43,7 @@ def separate(answer: Answer) -> None:
         "Sobel's kernel down": torch.outer(slope, smooth),
         "The 5 x 5 blur": torch.full((5, 5), 1 / 25).double(),
         "A kernel of one number": torch.tensor([[-3.0]]).double(),
+        "A product with rounding errors in it": random + 1e-12 * largest * noise(4, 4, seed=104),
     }.items():
         _judge_factors(answer, name, kernel)
     for name, kernel in {
@@ -47,6 +51,7 @@ def separate(answer: Answer) -> None:
         "a random kernel": noise(4, 4, seed=103),
         "the unit matrix": torch.eye(3).double(),
         "a product of which one number was changed": bumped,
+        "a product of which one number was changed by a millionth": slightly,
     }.items():
         if not isinstance(_factors(answer, kernel), ValueError):
             fail(

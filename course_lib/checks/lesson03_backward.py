@@ -31,7 +31,7 @@ class WatchAutograd(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
-        own = func in (torch.autograd.grad, Tensor.backward)
+        own = func in (torch.autograd.grad, torch.autograd.backward, Tensor.backward)
         self.used = self.used or own or "convolution_backward" in f"{name} {func}"
         return func(*args, **(kwargs or {}))
 

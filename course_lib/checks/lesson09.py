@@ -206,9 +206,8 @@ def initialise(answer: Answer) -> None:
         fail(
             "scales-near-zero",
             f"The batch-norm scales now have mean {abs(float(scales.mean())):.2f}. A scale near "
-            "zero makes its layer's output small. The next normalisation repairs that, and nothing "
-            "repairs the last one: the image is a uniform grey. Scales are the one kind of weight "
-            "that is centred at one.",
+            "zero makes its layer's output small, which nothing repairs after the last one: the "
+            "image is a uniform grey. Scales are the one kind of weight that is centred at one.",
         )
     for name, layer in (("Conv2d", convolution), ("ConvTranspose2d", transposed)):
         if (layer.weight == 3.0).all():

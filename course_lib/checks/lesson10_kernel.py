@@ -117,7 +117,7 @@ WRONG: dict[str, Rule] = {
     "clipped": (
         lambda x, y: [max(0.0, _estimate(x, y))],
         "You replace negative estimates by zero. An unbiased estimate of zero has to be negative "
-        "about half of the time; cutting those off brings a bias back.",
+        "sometimes; cutting those off brings a bias back.",
     ),
     "root": (
         lambda x, y: [abs(_estimate(x, y)) ** 0.5],

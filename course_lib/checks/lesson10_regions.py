@@ -10,12 +10,20 @@ from course_lib.checks.answers import Answer
 from course_lib.checks.lesson10_judging import Rule, judge
 from course_lib.checks.tensors import gaussians
 
+
+def _line(*places: float) -> Tensor:
+    """Vectors (places, 0): (N, 2)."""
+    return torch.tensor([[one, 0.0] for one in places], dtype=torch.float64)
+
+
 #: Real vectors, generated vectors, neighbours.
 CASES = (
     (gaussians(1301, 40, 2), 0.6 * gaussians(1302, 40, 2), 3),
     (gaussians(1303, 30, 2), 1.6 * gaussians(1304, 45, 2) + 0.3, 1),
     (gaussians(1305, 25, 3), gaussians(1306, 20, 3) - 0.7, 5),
     (gaussians(1307, 50, 2), gaussians(1308, 50, 2) + 1.5, 2),
+    # On a line, in whole numbers: -1 and 7 lie on surfaces of balls about real vectors.
+    (_line(0, 1, 4), _line(-1, 7, 9), 1),
 )
 
 
@@ -67,6 +75,15 @@ WRONG: dict[str, Rule] = {
         lambda *case: _ball_by_ball(*case)[::-1],
         "You return recall first. Precision asks about generated vectors and recall about real "
         "ones.",
+    ),
+    "strict": (
+        _both(
+            lambda points, centres, k: (
+                (torch.cdist(points, centres) < _radii(centres, k)).any(dim=1).double().mean()
+            )
+        ),
+        "You count only vectors inside the balls. One on the surface lies in the ball too: compare "
+        "with <=.",
     ),
     "exchanged:sets": (
         _both(lambda points, centres, k: _by_own_radius(centres, points, k)),

@@ -123,8 +123,8 @@ def _wrong_logits(
         yield (
             "no-psi",
             one,
-            "The part without the label is missing. Where the classes of real and generated images "
-            "are equally likely, your discriminator has no way to say that an image is not real.",
+            "The part without the label is missing. Equation (12.5) adds psi, which holds what "
+            "does not depend on the class; without it your logits are not those asked for.",
         )
     yield (
         "label-ignored",

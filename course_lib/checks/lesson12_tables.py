@@ -139,8 +139,9 @@ def _refuse_no_matching(got: tuple[int, ...], table: Tensor) -> None:
     if got == tuple(table.argmax(1).tolist()):
         fail(
             "class-twice",
-            "You give each code its most frequent class, and one class gets several codes. A "
-            "recogniser that gave all images one code would then look no worse than it should.",
+            "You give each code its most frequent class, and one class gets several codes. More "
+            "codes can then never look worse, whatever they mean: with a code for each image the "
+            "share that agrees is 1. Each code needs a class of its own.",
         )
     fail("class-twice", "In your list a class occurs twice. Each code needs a class of its own.")
 

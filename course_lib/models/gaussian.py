@@ -1,4 +1,4 @@
-"""The best a Gaussian can do: all pixels' means and covariances, and nothing else (lesson 01)."""
+"""A Gaussian with all pixels' means and covariances, clipped to an image's range (lesson 01)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class GaussianSampler:
-    """Draws images whose pixels have the mean and full covariance of the given ones.
+    """Draws from the Gaussian with the mean and full covariance of given images, cut to [-1, 1].
 
     Args:
         images: (N, C, H, W) in [-1, 1], more of them than pixels.
