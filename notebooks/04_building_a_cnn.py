@@ -1315,19 +1315,21 @@ verify.claim(
     "4.19",
     "blackening by the predicted fall leaves fewer right than at random, by",
     kept["at random"] - kept["the largest predicted fall"],
-    (-1.0, None),
+    (0.1, None),
 )
 verify.claim(
     "4.20",
-    "the logit falls by so much of what (4.21) predicts for these pixels",
+    "of the fall that (4.21) predicts for these pixels together, the logit really falls by the share",
     fallen["the largest predicted fall"] / predicted["the largest predicted fall"],
-    (-5.0, None),
+    (0.19, 0.25),
 )
 
 # %% [markdown]
-# Neither ranking beats drawing lots. Blackening the most salient pixels harms *less* on every seed, and slope
-# times change at most a little more. The gradient answers for a small change, and blackening is a large one; far
-# from the image, (4.21) no longer holds. So a saliency map is a true answer to a question that was not asked.
+# Blackening the most salient pixels harms *less* than drawing lots, on every seed. Saliency drops the sign: of some of the
+# chosen pixels, (4.21) says that blackening *raises* the logit. With the sign and the change, the same gradient names pixels
+# that matter: 12 to 16 more images in a hundred are lost than by lot. But the logit falls by a fifth only of what (4.21) says. The
+# gradient answers for a small change, and blackening is a large one. So a saliency map is a true answer to a question that
+# was not asked.
 # Occlusion asks the question itself: what if this part were missing? It costs 82 passes forward instead of
 # one forward and one back.
 #

@@ -200,9 +200,9 @@ for step in range(STEPS):
 # %% [markdown]
 # The library keeps the networks as `course_lib.models.vae`, and the loop as `autoencoding.train`, for any loss.
 #
-# How good are two numbers? Lesson 01 has a rival. By (1.9) the best *linear* code of two numbers, the first two
-# principal components, leaves an error of $\lambda_3 + \dots + \lambda_n$, where the $\lambda_k$ are the
-# eigenvalues of the covariance of the pixels.
+# How good are two numbers? Lesson 01 has a rival: the first two principal components. They leave $\lambda_3 + \dots + \lambda_n$
+# of the variance, where the $\lambda_k$ are the eigenvalues of the covariance of the pixels, here of 20,000 training images. No
+# other *linear* code of two numbers leaves less (Bishop, 2006, section 12.1, cited in lesson 01).
 
 # %%
 pixels = data.normalise(train.images[:20_000]).flatten(1).double()  # (20000, 1024)
@@ -355,8 +355,8 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 6.4.** Above: decoded from draws of the Gaussian that lie farthest from every code, within Figure 6.3.
-# Below: decoded from codes of test images. The loss (6.1) says nothing about what is drawn in a hole: no training
-# image was ever sent there.
+# Below: decoded from codes of test images. The loss (6.1) says little about what is drawn in a hole: of fresh
+# images only about one in a hundred is sent into any.
 #
 # An autoencoder is trained to copy. That its codes should follow a distribution from which one can draw was never
 # asked. So ask for it.
@@ -731,7 +731,7 @@ verify.equation(
 # $$ \sigma^2 = \frac1n\, \mathbb{E}\, |x - g(z)|^2: \tag{6.13} $$
 #
 # the mean squared error of a pixel. Training then lowers $\sigma$ as the pictures get better, by itself. That makes
-# the highest density, which is not the same as the best samples. Section 6.9 looks at both.
+# the highest density, which need not give the best samples. Section 6.9 looks at the samples.
 
 # %% tags=["verify"]
 few = data.normalise(train.images[:4]).double()
@@ -866,8 +866,9 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 6.8.** A training of the VAE. Loss: minus the ELBO. **Rate**: its second term, the divergence in nats.
-# **Distortion**: the squared error. For most of the training the rate goes *up* while the loss falls: nats are
-# spent where they buy a smaller error.
+# **Distortion**: the squared error. For most of the training the rate goes *up* while loss and distortion
+# fall. Two causes are possible, and the figure does not separate them: the networks learn to use nats, and $\sigma$ falls with
+# the error (6.13), so that by (6.12) nats become cheaper.
 
 # %%
 shown_z = normals(10, 16)
@@ -941,8 +942,9 @@ verify.claim(
 #
 # An axis with $\lambda \le \sigma^2$ is not worth a latent number. Its $q$ is the prior, its rate is zero, the decoder
 # ignores it. This is **posterior collapse**, and here it is no failure of training: it is the optimum. For an axis that
-# is kept, the posterior has variance $\sigma^2 / \lambda$, and putting it into (6.6) and into the squared error gives
-# $\tfrac12 \log(\lambda / \sigma^2)$ nats and the error $\sigma^2$. Over all axes, with rate $R$ and distortion $D$,
+# is kept, the posterior has mean $wx/\lambda$ and variance $\sigma^2 / \lambda$. Since $\mathbb{E}\, x^2 = \lambda$, the mean
+# square of the first is $w^2/\lambda = 1 - \sigma^2/\lambda$, so (6.6) gives $\tfrac12 \log(\lambda / \sigma^2)$ nats. The error
+# is $(1 - w^2/\lambda)^2 \lambda + w^2 \sigma^2/\lambda = \sigma^4/\lambda + (\lambda - \sigma^2)\, \sigma^2/\lambda = \sigma^2$. Over all axes, with rate $R$ and distortion $D$,
 #
 # $$ R = \sum_{\lambda_k > \sigma^2} \frac12 \log \frac{\lambda_k}{\sigma^2}, \qquad D = \sum_k \min(\lambda_k, \sigma^2). \tag{6.15} $$
 #
@@ -1184,8 +1186,8 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 6.12.** Where many training images share the code, the decoder has learned their weighted mean. In one column it
-# has not: their mean is a sandal, and the decoder drew a dim shoe.
+# **Figure 6.12.** In most columns the decoder draws nearly the weighted mean of the training images. In the one with the sandal
+# the mean is a sandal, and the decoder drew a dim shoe.
 
 
 # %%
@@ -1200,7 +1202,7 @@ effective = 1 / share.square().sum(dim=1)  # as many images with equal weights w
 # %% tags=["verify"]
 verify.claim(
     "6.18",
-    "of the decoder's squared error, the share that a better decoder could remove is",
+    "the decoder's squared distance from the weighted mean, relative to its squared error, is",
     off_mean,
     (None, 0.1),
 )
@@ -1212,7 +1214,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# The last claim is a rule of thumb: a rate of $R$ nats narrows 60,000 images down to about $60{,}000\, e^{-R}$, here
+# (By (6.16) the ratio of claim 6.18 would be the share of the error that a better decoder could remove, if test images lay
+# exactly like training images.) The last claim is a rule of thumb: a rate of $R$ nats narrows 60,000 images down to about $60{,}000\, e^{-R}$, here
 # some hundreds, and the decoder draws their mean. For this encoder, no better decoder would make much of a
 # difference: the blur is the answer to the question that was asked. More nats would, at the price of section 6.9.
 # Other questions have other answers. A **generative adversarial network** (lessons 07 to 09) has no squared error: a
@@ -1257,7 +1260,7 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 6.13.** Real test images; the decoder's means for draws from the prior; the same with the noise of
-# $p(x \mid z)$, which is what the model, taken at its word, would draw; and the GAN's. What is shown as
+# $p(x \mid z)$, clipped to $[-1, 1]$; without the clipping it is what the model, taken at its word, would draw; and the GAN's. What is shown as
 # samples is usually the second row. The third says what the model believes about the detail: independent grain.
 
 # %% tags=["verify"]
@@ -1331,21 +1334,22 @@ verify.claim(
 verify.claim("6.25", "and the rate, in nats, is", losses_seen[-1]["rate"], (None, 0.05))
 
 # %% [markdown]
-# `F.mse_loss` averages over the batch *and over the pixels*. The divergence is summed over the latent numbers. Multiply
-# the first line by $n/2$ to compare it with (6.12), and do the same for the opposite mistake, a divergence that is
-# averaged over the $Z$ latent numbers:
+# `F.mse_loss` averages over the batch *and over the pixels*. The divergence is summed over the latent numbers. To
+# compare such a loss with (6.12), take out the factor that leaves $\tfrac12 |x - g|^2$: once for this mistake, and once for the
+# opposite one, a divergence that is averaged over the $Z$ latent numbers:
 #
 # $$ \frac{|x - g|^2}{n} + \mathrm{KL} = \frac2n \Bigl( \frac{|x - g|^2}{2} + \frac n2\, \mathrm{KL} \Bigr), \qquad |x - g|^2 + \frac{\mathrm{KL}}{Z} = 2 \Bigl( \frac{|x - g|^2}{2} + \frac{\mathrm{KL}}{2Z} \Bigr). \tag{6.18} $$
 #
 # So the first is a VAE with $\beta = \sigma^2 = n/2 = 512$: a model that takes the pixels, which lie between $-1$
-# and 1, for noise of standard deviation 23. By (6.14) it should collapse, since $\lambda_1 \approx 79$ is far below
-# 512, and it did. The second has $\beta = 1/(2Z)$: with 16 numbers $\sigma = 0.18$, towards the left end of Figure
+# and 1, for noise of standard deviation 23. By (6.14) a linear VAE would collapse there, since $\lambda_1 \approx 79$
+# is far below 512; this one did too. The second has $\beta = 1/(2Z)$: with 16 numbers $\sigma = 0.18$, towards the left end of Figure
 # 6.10, and further left the more latent numbers there are. Neither is visible in the loss curve. The repair is to
 # sum both, over pixels and over latent numbers, and to average over the batch alone. That is what gave Figure 6.9.
 #
 # What to do when a VAE collapses: look at the *rate*, and at each latent number's share of it; find out which $\sigma$
-# your loss stands for, with (6.12); compare its square with the eigenvalues of your data. Only if $\sigma$ is small
-# enough and the rate is still zero is it a failure of training.
+# your loss stands for, with (6.12); compare its square with the eigenvalues of your data. If $\sigma^2$ is
+# well below the largest of them and the rate is still zero, it is a failure of training. If it is above, a linear VAE would
+# collapse too: make $\sigma$ smaller first.
 
 # %% tags=["verify"]
 few, n, Z = data.normalise(train.images[:5]).double(), 1024, 16
@@ -1387,7 +1391,8 @@ widgets.latent_explorer(
 # - An autoencoder copies. Where its codes lie is left to chance, so a code drawn by us may fall where the decoder was never trained.
 # - A VAE raises a lower bound on $\log p(x)$: reconstruction minus the divergence of $q(z \mid x)$ from the prior. The bound is short by the divergence of $q$ from the true posterior.
 # - The divergence of Gaussians has a closed form, and a reparameterised draw has a gradient. On a quadratic its variance does not grow with the number of latent numbers; the score function's grows with its square.
-# - $\beta$ is $\sigma^2$. It sets how many nats are spent for how small an error. Components of the data with less variance than $\sigma^2$ are not coded at all.
+# - $\beta$ is $\sigma^2$. It sets how many nats are spent for how small an error. The best *linear* VAE does not code components of the
+#   data with less variance than $\sigma^2$ at all; for networks that is a guide, not a law.
 # - The decoder of a squared error draws the mean of all images that share a code: the blur is the optimum.
 # - Sum over pixels and over latent numbers. A mean in one of them is another $\beta$.
 #

@@ -274,12 +274,13 @@ plotting.panels(
     [("as many real as generated", draw_judge(0.5)), ("three of four are real", draw_judge(0.75))],
     columns=2,
     alt="Two panels with the optimal discriminator as a broad grey line and the trained one as a thin green line. "
-    "They lie on each other where there are samples, and part on the far left, where the optimum falls to zero "
-    "and the network stays near one.",
+    "They lie on each other where there are samples. They part on the far left, where the optimum falls to zero "
+    "and the network stays near one, and on the right, where the network falls more slowly.",
 )
 
 # %% [markdown]
-# **Figure 7.2.** Grey: $D^*$ from (7.1), exact. Green: the trained network. Blue and red areas: the two densities.
+# **Figure 7.2.** Grey: $D^*$ from (7.1), exact; on the left it is one half where the two densities cross, at $-6.5$, $-0.9$,
+# $1.7$ and $3.4$. Green: the trained network. Blue and red areas: the two densities.
 
 # %% tags=["verify"]
 mixture = (real_density + made_density) / 2
@@ -910,12 +911,13 @@ gan_game.gan_game(
 # standard deviations of the nearest centre. A mode is *covered* if it has at least a tenth of its fair share, $N/8$ of $N$
 # points, as good ones, since a single stray point is no mode.
 #
-# Real points are not all good. In two dimensions the squared distance from the centre, in units of the
-# variance $\sigma^2$, has the density $\frac12 e^{-t/2}$, so the share within $r$ standard deviations is
+# Real points are not all good. In two dimensions the squared distance $t$ of a point $x$ from its centre $c$, in
+# units of the variance $\sigma^2$, has the density $\frac12 e^{-t/2}$, so the share within $r$ standard deviations is
 #
 # $$ P(|x - c| \le r \sigma) = 1 - e^{-r^2/2}, \tag{7.18} $$
 #
-# which is 0.989 for $r = 3$. That is the frame for what follows: nobody can do better.
+# which is 0.989 for $r = 3$. That is what a right generator reaches. More would mean clouds narrower than the
+# real ones.
 
 # %% tags=["verify"]
 real_points = eight_gaussians.sample(1_000_000, generator=torch.Generator().manual_seed(718))
@@ -1109,13 +1111,14 @@ verify.claim(
 )
 
 # %% [markdown]
-# This is **mode collapse**. All noise vectors lead to a few places, and in the slider the places change. Pairs and R1
-# make it much milder: most modes are covered in the end, by clouds that are still wide. What repairs it here is to
-# set one number to zero, and then the plain loss is as good as the other. A possible reading: momentum carries on a step that answered an
+# This is **mode collapse**. All noise vectors lead into one streak, which wanders from frame to frame and mostly misses the
+# circles: at the end at most a tenth of the points are good. Pairs and R1 make it milder: most modes are covered in the end, with
+# a quarter to a half of the points good. To set one number to zero brings back all eight modes in Figure 7.11, with either
+# loss. Half to three quarters of the points are then good; many others lie on bridges between the modes. A possible reading: momentum carries on a step that answered an
 # opponent who has moved since. (Lesson 08 takes a game apart in which two numbers play, so that every orbit can be computed.)
 #
-# The losses would not have told. The discriminator's loss compares it with the present generator only, so the next
-# experiment counts again.
+# The losses were not recorded here. They need not tell: the discriminator's loss compares real points with the present
+# generator only, and does not say which modes are missing. So the next experiment counts again.
 #
 # ## 7.10 A hundred kinds of pairs
 #
@@ -1239,7 +1242,7 @@ verify.claim(
 # - $\log (1 - D)$ saturates where $D$ is near 0 and the generator is bad; $-\log D$ pushes $(1 - D)/D$ times as hard. They descend different things: $2 \operatorname{JSD}$ and $\operatorname{KL}(q \| p) - 2 \operatorname{JSD}$.
 # - If real and generated samples do not overlap, the JSD is $\log 2$ however far they are apart, and a good discriminator leaves the saturating loss without a slope. Noise on both makes them overlap.
 # - One round: the discriminator on real and *detached* generated samples, then the generator through the new discriminator.
-# - Mode collapse is seen by counting, over several games. Here Adam's default momentum led to it, pairs and R1 made it milder, and no momentum repaired it.
+# - Mode collapse is seen by counting, over several games. Here Adam's default momentum led to it, pairs and R1 made it milder, and without momentum the modes came back.
 #
 # **Exercises.** [Eight exercises](../exercises/07_the_gan_game.ipynb), with checks that say what an answer misunderstood.
 # [Solutions](../solutions/07_the_gan_game.ipynb).

@@ -343,7 +343,7 @@ verify.claim(
 # v3 with its published weights, on images resized to that network's input in one particular way. Numbers from another
 # network, other weights or another way of resizing are *other quantities*.
 #
-# We use the 128 features of the classifier that lesson 04 trained on this data. They know what tells garments apart,
+# We use the 128 features of the library's classifier, lesson 04's network trained on this data for five passes. They know what tells garments apart,
 # which a network trained on photographs need not. The price: our numbers compare with nothing outside this course. So
 # they are called **Fréchet distance in the course's features**, not FID. We divide by $\operatorname{tr} \Sigma_r$,
 # the total variance of the real features, as in (9.8): the *relative* distance is 1 for a generator that always draws

@@ -875,7 +875,8 @@ def batch_norm_backward(g, x, gamma, eps):
 #
 # How much does the answer depend on each pixel? The gradient of one logit with respect to the image
 # says by how much the logit rises when a pixel gets a little brighter. Its absolute value says how
-# much the pixel matters, and of a pixel's channels the one that matters most counts. For each image
+# fast the logit changes with a small change of the pixel, and of a pixel's channels the one with the largest counts. (What
+# it does not say is in section 4.8.) For each image
 # the logit meant is that of its class in `classes`, which need not be the largest.
 #
 # Leave no traces. The network works in evaluation mode during the call, and is in its former mode

@@ -256,7 +256,7 @@ def vae_loss(images, shown, mean, log_variance, sigma):
 
 
 # %% [markdown] tags=["mistake"]
-# **Sigma not squared.** With $\sigma = 1$, where most programs are tried first, nobody notices.
+# **Sigma not squared.** With $\sigma = 1$ the two agree, and nobody notices.
 
 
 # %% tags=["mistake"] hint="sigma-not-squared"
@@ -426,7 +426,7 @@ def implied_sigma(pixels, latent, pixel_reduction, latent_reduction, weight):
 
 
 # %% [markdown] tags=["mistake"]
-# **The mean over pixels overlooked.** The commonest reason why a VAE collapses.
+# **The mean over pixels overlooked.** Section 6.11 shows the collapse that follows.
 
 
 # %% tags=["mistake"] hint="pixels-ignored"

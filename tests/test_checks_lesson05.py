@@ -398,6 +398,7 @@ C, R, D, S = "stack_cost", "residual", "dense_channels", "random_shift"
 Z, I, M, N = "freeze", "interval", "merge", "gradient_norms"
 # (exercise, answer, hint): mistakes that the notebook does not show.
 WRONG = [
+    (R, lambda x, layers, shortcut: (shortcut(x).detach() + layers(x)).relu(), "no-graph"),
     (C, lambda *given: stack(*given)[::-1], "exchanged"),
     (C, cost(weights=lambda c, k, n: n * k * k), "channels-left-out"),
     (C, cost(weights=lambda c, k, n: n * c * c), "kernel-left-out"),

@@ -128,9 +128,9 @@ def receptive_field(answer: Answer) -> None:
         first = [got == true for got, true in zip(results, right, strict=True)].index(False)
         fail(
             "wrong",
-            f"For the layers {NETWORKS[first]} you return {results[first]}. A gradient comes back "
-            f"from {right[first][0]} pixels and moves by {right[first][1]}. Draw the first two "
-            "layers on squared paper.",
+            f"For the layers {NETWORKS[first]} you return {results[first]}. From the "
+            f"first pixel that sends a gradient back to the last there are {right[first][0]}, and "
+            f"this stretch moves by {right[first][1]}. Draw the first two layers on squared paper.",
         )
     passed("receptive_field")
 

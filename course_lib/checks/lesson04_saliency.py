@@ -221,8 +221,8 @@ def _saliency_misconceptions(
     yield (
         "times-input",
         (signed * images).abs().amax(1),
-        "You multiply the gradient by the pixels. That is another method: a black pixel then never "
-        "counts, however much the logit depends on it.",
+        "You multiply the gradient by the pixels. That is another method: a pixel of value 0, "
+        "mid grey here, then never counts, however much the logit depends on it.",
     )
     for one in (right / right.amax((1, 2), keepdim=True), right / right.max()):
         yield (

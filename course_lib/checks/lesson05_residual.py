@@ -53,7 +53,7 @@ def residual(answer: Answer) -> None:
                     f"Your y is right, and you call {name} more than once. Everything is computed "
                     "again then, and a batch norm among the layers would count the batch twice.",
                 )
-        _check_graph(result, layers)
+        _check_graph(result, layers, shortcut)
     passed("residual")
 
 
@@ -82,16 +82,20 @@ def _watched(
     return result, calls
 
 
-def _check_graph(result: Tensor, layers: nn.Module) -> None:
-    weights = list(layers.parameters())
+def _check_graph(result: Tensor, layers: nn.Module, shortcut: nn.Module) -> None:
     if not result.requires_grad:
         fail("no-graph", "Your y has no graph, so nothing in the block can learn.")
-    got = torch.autograd.grad(result.sum(), weights, allow_unused=True)
-    if any(one is None for one in got):
-        fail(
-            "no-graph",
-            "No gradient comes back to the weights of the layers. They would stay as they are.",
-        )
+    for name, part in (("layers", layers), ("shortcut", shortcut)):
+        weights = list(part.parameters())
+        if not weights:  # an identity
+            continue
+        got = torch.autograd.grad(result.sum(), weights, allow_unused=True, retain_graph=True)
+        if any(one is None for one in got):
+            fail(
+                "no-graph",
+                f"No gradient comes back through {name}. What is detached there learns nothing, "
+                "and hands nothing on to the blocks before.",
+            )
 
 
 def _misconceptions(x: Tensor, layers: nn.Module, shortcut: nn.Module) -> Iterator[Misconception]:
