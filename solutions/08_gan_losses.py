@@ -402,7 +402,7 @@ def r1_penalty(critic, real, gamma):
 # pairs, equation (8.19).
 #
 # - In: `real_logits` and `fake_logits`, float32, shape (B,).
-# - Out: two tensors of shape (). They must be finite for logits that differ by 400.
+# - Out: two tensors of shape (). For logits that differ by 400 they must be finite and right.
 
 
 # %%

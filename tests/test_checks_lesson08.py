@@ -39,6 +39,14 @@ def rounds(weight, u, steps):
     return spectral.power_iteration(weight, u, steps)
 
 
+def by_probabilities(gaps: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy(gaps.sigmoid(), torch.ones_like(gaps))
+
+
+def cut_off(gaps: torch.Tensor) -> torch.Tensor:
+    return -(gaps.sigmoid() + 1e-12).log().mean()
+
+
 RIGHT = {
     "least_squares": squares,
     "critic": lambda a, b: (losses.critic_loss(a, b), losses.score_loss(b)),
@@ -221,6 +229,8 @@ WRONG = [
         "not-paired",
     ),
     ("relativistic", lambda a, b: (losses.relativistic_loss(a, b),) * 2, "not-exchanged"),
+    ("relativistic", lambda a, b: (by_probabilities(a - b), by_probabilities(b - a)), "overflow"),
+    ("relativistic", lambda a, b: (cut_off(a - b), cut_off(b - a)), "overflow"),
     (
         "relativistic",
         lambda a, b: (losses.relativistic_loss(a, b), losses.generator_loss(b)),
