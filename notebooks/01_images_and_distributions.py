@@ -105,8 +105,8 @@ plotting.image_grid(
 # - **Reshaped.** The line of memory was cut anew instead of the axes exchanged. `permute` exchanges,
 #   `reshape` and `view` do not.
 # - **Blue first.** Some libraries (OpenCV) store blue, green, red.
-# - **0 to 1.** A generator that ends in tanh draws from -1 to 1. A discriminator can tell such data from its first images by
-#   their brightness alone, and the generator has to learn the wrong range first. Half of what it can draw is never needed.
+# - **0 to 1.** A generator that ends in tanh draws from -1 to 1. A discriminator can tell such data from the generator's
+#   first images by their brightness alone, and the generator has to learn the wrong range first. Half of what it can draw is never needed.
 # - **Bytes overflow.** In bytes, 200 + 60 is 4. Change the type before you calculate.
 # - **Every 4th pixel.** The rest of this section.
 
@@ -289,7 +289,7 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 1.5.** The mean of the test images, which is all but the most probable image of the Gaussian that is fitted to the
+# **Figure 1.5.** The mean of the test images, which is nearly the most probable image of the Gaussian that is fitted to the
 # training images; four samples of that Gaussian; and real images.
 
 # %% tags=["verify"]
@@ -454,8 +454,8 @@ verify.claim("1.6", "that of the Gaussian lies in", found["Gaussian"], (0.617, 0
 # Each fails in a way of its own. The rules draw what their author thought of, and nothing else. Independent
 # pixels know where garments are bright, and no garment. The Gaussian knows which pixels go together and draws
 # clouds with sleeves: it cannot know that there are *kinds*, because a Gaussian has one centre, and between a
-# shoe and a shirt there is nothing. That is what a sampler gets that knows all
-# means and covariances, clipped to the range of an image. With fewer components it does a little better, as Figure 1.7 will
+# shoe and a shirt there is nothing. The distance 0.62 is what a sampler
+# gets that knows all means and covariances, clipped to the range of an image. With fewer components it does a little better, as Figure 1.7 will
 # show. A map that is not
 # linear can know more, and that is where learning begins: the network that
 # `make train` trains gets below a tenth of the Gaussian's value.
@@ -497,7 +497,7 @@ verify.claim(
 #
 # The black frame holds 240 of the 1,024 pixels and never varies. Of the other 784 directions, about a tenth hold nine tenths
 # of the variance: images of clothes use little of their space. A common picture is that they lie near a **manifold**: a surface of few dimensions, which may be bent. If so,
-# few numbers suffice to say where on it an image lies. The generators of lessons 06 to 14 therefore start from a short code
+# few numbers suffice to say where on it an image lies. The generators of lessons 06 to 12 therefore start from a short code
 # $z$. (Others start from as many numbers as there are pixels.) A bent surface does not hold the straight lines between its
 # points. Here is one such line.
 
@@ -618,7 +618,9 @@ verify.equation(
 )
 
 # %%
-halved = skimage.data.brick().reshape(256, 2, 256, 2).mean(axis=(1, 3))  # no aliases: section 1.2
+halved = (
+    skimage.data.brick().reshape(256, 2, 256, 2).mean(axis=(1, 3))
+)  # fewer aliases: section 1.2
 bricks = halved[:128, :128] / 255.0
 quilted, origin = (part[:128, :128] for part in quilt(bricks, 32, 8, 5, rng))
 alone = rng.choice(bricks.ravel(), (128, 128))  # independent pixels
@@ -673,7 +675,7 @@ verify.claim(
 
 # %% [markdown]
 # Inside a patch it copies, so there it looks real. At a seam it does so only where some patch fits what is there: here the
-# steps to the right are hardly larger than in the photograph, and an example with too few patches would show seams, or the
+# steps to the right are about as large as in the photograph, and an example with too few patches would show seams, or the
 # same patch again and again. And it copies, so every piece is in its example: no shoe out of a thousand shoes. A generator that stores its data and returns pieces of it
 # has no error in a test of looks. Lesson 10 shows how to find one out.
 #
@@ -682,7 +684,7 @@ verify.claim(
 # - An image is a block of numbers. Layout, order of channels, range, type and scale break silently; look at your data *after* the last step before the network.
 # - To generate is to draw from $p(x)$. The most probable point need not be typical: samples of $n$ standard Gaussians lie near a shell of radius $\sqrt n$.
 # - Rules know what you know, independent pixels know nothing of neighbours, a Gaussian knows all pairs and no kinds. Copying is real within a patch, and makes nothing but new arrangements.
-# - Few directions hold most of the variance, but the set of images is bent: a short code needs a map that is not linear.
+# - Few directions hold most of the variance, but the straight line between two images leads through double exposures: a short code needs a map that is not linear.
 #
 # **Exercises.** [Seven exercises](../exercises/01_images_and_distributions.ipynb), with checks that say what
 # an answer misunderstood. [Solutions](../solutions/01_images_and_distributions.ipynb).

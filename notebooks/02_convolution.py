@@ -557,7 +557,7 @@ print(
 # %% [markdown]
 # The count is a guide, not a law. On the machine of this page the transform overtakes earlier than the count says. The
 # count leaves out what memory costs, and in double precision torch's own way on a CPU copies the windows into a matrix,
-# as in section 2.5. Whether these are the reasons was not measured. Its message stays: **the price of the direct way grows
+# as in section 2.5. Whether these are the reasons was not measured. The message of the count stays: **the price of the direct way grows
 # with $K^2$, that of the transform does not depend on $K$ at all**. For a kernel of 3 x 3 and $N = 256$ the direct way is
 # the faster one.
 #

@@ -1327,7 +1327,8 @@ verify.claim(
 # %% [markdown]
 # Blackening the most salient pixels harms *less* than drawing lots, on every seed. Saliency drops the sign: of some of the
 # chosen pixels, (4.21) says that blackening *raises* the logit. With the sign and the change, the same gradient names pixels
-# that matter: 12 to 16 more images in a hundred are lost than by lot. But the logit falls by a fifth only of what (4.21) says. The
+# that matter: 12 to 16 more images in a hundred are lost than by lot. But the logit falls by a fifth only of what (4.21) says; and for
+# pixels drawn by lot, in the run shown, it says next to nothing, and the logit falls by two. The
 # gradient answers for a small change, and blackening is a large one. So a saliency map is a true answer to a question that
 # was not asked.
 # Occlusion asks the question itself: what if this part were missing? It costs 82 passes forward instead of

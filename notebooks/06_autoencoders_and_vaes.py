@@ -1260,7 +1260,8 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 6.13.** Real test images; the decoder's means for draws from the prior; the same with the noise of
-# $p(x \mid z)$, clipped to $[-1, 1]$; without the clipping it is what the model, taken at its word, would draw; and the GAN's. What is shown as
+# $p(x \mid z)$, clipped to $[-1, 1]$; and the GAN's. Without the clipping the third row is what the model, taken at its word,
+# would draw. What is shown as
 # samples is usually the second row. The third says what the model believes about the detail: independent grain.
 
 # %% tags=["verify"]
@@ -1388,7 +1389,7 @@ widgets.latent_explorer(
 #
 # ## Summary
 #
-# - An autoencoder copies. Where its codes lie is left to chance, so a code drawn by us may fall where the decoder was never trained.
+# - An autoencoder copies. Where its codes lie is left to chance, so a code drawn by us may fall where the decoder was hardly trained.
 # - A VAE raises a lower bound on $\log p(x)$: reconstruction minus the divergence of $q(z \mid x)$ from the prior. The bound is short by the divergence of $q$ from the true posterior.
 # - The divergence of Gaussians has a closed form, and a reparameterised draw has a gradient. On a quadratic its variance does not grow with the number of latent numbers; the score function's grows with its square.
 # - $\beta$ is $\sigma^2$. It sets how many nats are spent for how small an error. The best *linear* VAE does not code components of the

@@ -279,7 +279,7 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 7.2.** Grey: $D^*$ from (7.1), exact; on the left it is one half where the two densities cross, at $-6.5$, $-0.9$,
+# **Figure 7.2.** Grey: $D^*$ from (7.1), exact; in the left panel it is one half where the two densities cross, at $-6.5$, $-0.9$,
 # $1.7$ and $3.4$. Green: the trained network. Blue and red areas: the two densities.
 
 # %% tags=["verify"]
@@ -1111,8 +1111,8 @@ verify.claim(
 )
 
 # %% [markdown]
-# This is **mode collapse**. All noise vectors lead into one streak, which wanders from frame to frame and mostly misses the
-# circles: at the end at most a tenth of the points are good. Pairs and R1 make it milder: most modes are covered in the end, with
+# This is **mode collapse**. In Figure 7.10 all noise vectors lead into one streak, in the last frame a wedge, which wanders from
+# frame to frame and mostly misses the circles. At the end at most a tenth of the points of each game are good. Pairs and R1 make it milder: most modes are covered in the end, with
 # a quarter to a half of the points good. To set one number to zero brings back all eight modes in Figure 7.11, with either
 # loss. Half to three quarters of the points are then good; many others lie on bridges between the modes. A possible reading: momentum carries on a step that answered an
 # opponent who has moved since. (Lesson 08 takes a game apart in which two numbers play, so that every orbit can be computed.)

@@ -741,7 +741,8 @@ def freeze(network, head):
 #
 # Two networks are trained under the same n seeds, and the accuracy of the second is subtracted from
 # that of the first, seed by seed. What the seed adds to both alike, for one by the order of the images,
-# cancels. (How much that is differs: lesson 05 has cases where it is nothing.) Wanted is the mean of such differences over all seeds that there could be. Known are n of
+# cancels. (It need not be much: in three of lesson
+# 05's six comparisons the differences vary no less than unpaired ones would.) Wanted is the mean of such differences over all seeds that there could be. Known are n of
 # them, $d_1, \dots, d_n$, and their mean $\bar{d}$. If differences are normally distributed, the
 # interval
 #

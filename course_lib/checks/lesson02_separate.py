@@ -93,7 +93,8 @@ def _judge_factors(answer: Answer, name: str, kernel: Tensor) -> None:
         fail(
             "refuses-rank-one",
             f"{name} is of rank one, and your function raises ValueError ({said}). Entries, sums "
-            "and determinants that are zero do not tell the ranks apart.",
+            "and determinants that are zero do not tell the ranks apart, and a tolerance far below "
+            "a thousand-millionth of the largest weight takes rounding errors for a rank.",
         )
     for one in pair:
         if not one.isfinite().all():

@@ -129,7 +129,7 @@ def receptive_field(answer: Answer) -> None:
         fail(
             "wrong",
             f"For the layers {NETWORKS[first]} you return {results[first]}. From the "
-            f"first pixel that sends a gradient back to the last there are {right[first][0]}, and "
+            f"first pixel that the gradient reaches to the last there are {right[first][0]}, and "
             f"this stretch moves by {right[first][1]}. Draw the first two layers on squared paper.",
         )
     passed("receptive_field")
