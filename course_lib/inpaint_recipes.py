@@ -48,7 +48,7 @@ class InpaintRecipe:
         betas: decay rates of both.
         decay: "none", or "linear" for learning rates that fall to zero in the second half.
         average: decay a step of the moving average of the network; 0 for none.
-        dtype: "float32" or "bfloat16" for the convolutions.
+        dtype: "float32" or "bfloat16" for convolutions and matrix products.
         seed: of weights, holes, noise and the order of images.
     """
 

@@ -17,7 +17,7 @@ GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a training run; equal recipes give equal runs on one CPU, thread for thread.
+    """Every choice of a training run; equal ones give equal runs on one CPU with as many threads.
 
     Attributes:
         steps: training steps; one updates the discriminator once, then the generator once.
@@ -38,7 +38,7 @@ class Recipe:
             images, see `losses.gradient_penalty`; 0 for none.
         clip: after each step the discriminator's weights are cut to [-clip, clip]; 0 for not.
         average: decay a step of the moving average of the generator; 0 for none.
-        dtype: "float32" or "bfloat16" for the convolutions.
+        dtype: "float32" or "bfloat16" for convolutions and matrix products.
         seed: of weights, noise and the order of images.
     """
 

@@ -548,11 +548,11 @@ verify.claim(
 )
 
 # %% [markdown]
-# The three clipped critics are trained alike. From $c = 0.01$ to $c = 1$ the steepest slope grows by a factor of 2 to
-# $3.4 \cdot 10^7$ (five seeds): by about 5,000 for each tenfold $c$, where the bound (8.12) of four layers grows by 10,000. It is
+# The three clipped critics are trained alike. From $c = 0.01$ to $c = 1$ the steepest slope grows by a factor of
+# $2.1 \cdot 10^7$ to $3.4 \cdot 10^7$ (five seeds): by about 5,000 for each tenfold $c$, where the bound (8.12) of four layers grows by 10,000. It is
 # below 0.002 at $c = 0.01$, more than ten thousand at $c = 1$. A generator behind them gets a gradient that vanishes or explodes, for a choice of $c$
 # that looks harmless. And whatever the scale, they find a smaller share of the distance than the critic with the penalty; at
-# $c = 0.01$ it is at most 0.35 of it. In Figure 8.3 they see a disc where the data are eight groups. No critic finds all: these are 1,000
+# $c = 0.01$ that share is at most 0.35. In Figure 8.3 they see a disc where the data are eight groups. No critic finds all: these are 1,000
 # steps of a small network.
 #
 # ## 8.6 The gradient penalty, and two ways to make it silently wrong
@@ -919,7 +919,7 @@ verify.equation("8.21", values, expected)
 # | loss | best critic | what the generator would descend, were the critic always at its best |
 # |---|---|---|
 # | logarithmic, minimax | $\log (p/q)$ | Jensen-Shannon divergence (lesson 07) |
-# | least squares, $a = -1$, $b = 1$, $c = 0$ | $(p - q) / (p + q)$ | Pearson's chi-squared $D_f(2q \,\|\, p + q)$, (8.6) |
+# | least squares, $a = -1$, $b = 1$, $c = 0$ | $(p - q) / (p + q)$ | Pearson's chi-squared $D_f(2q \,\Vert\, p + q)$, (8.6) |
 # | Wasserstein | Kantorovich's potential, slope one | $W_1$, (8.8) |
 # | hinge | $\operatorname{sign}(p - q)$ | total variation, (8.18) |
 # | relativistic, minimax ($L_G = -L_D$) | $\log (p/q)$ + any constant | Jensen-Shannon divergence of pairs, (8.20) |

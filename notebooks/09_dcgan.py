@@ -489,7 +489,8 @@ verify.claim(
 #
 # Now train, with the paper's settings: the loss (9.5), Adam with learning rate 0.0002 and
 # $\beta_1 = 0.5$. Changed are the latent vector, 64 Gaussian numbers instead of 100 uniform ones, and
-# the batches: 32 images instead of 128, which gives four times as many steps for the same work. One **epoch** shows each
+# the batches: 32 images instead of 128, which gives four times as many steps for the same work. The networks have fewer
+# channels than the paper's, and one doubling less. One **epoch** shows each
 # of the 60,000 images once. The paper shows images after one epoch and after five, of some three million pictures each.
 # We look at what half a one of ours can do.
 #

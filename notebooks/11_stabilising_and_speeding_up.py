@@ -408,7 +408,7 @@ plotting.curves(
 # %% [markdown]
 # **Figure 11.4.** The mean squared slope of the logit at real test images, under three treatments with similar names and under
 # none, on a logarithmic axis. The penalty acts at real images; at generated ones, where the generator follows the slope,
-# nothing was measured. Penalised gradients and clipped weights keep it small. Clipped gradients end where no treatment ends,
+# nothing was measured. At real images, penalised gradients and clipped weights keep the slope small. Clipped gradients end where no treatment ends,
 # although the limit of 0.1 was below the gradient's norm at nearly every step of the untreated training.
 
 # %% tags=["verify"]
@@ -917,7 +917,7 @@ plotting.panels(
 #
 # With the first judge the row with trained features has the recipe's median, 0.323 and 0.322; seed by seed it is worse in two
 # of three. With the second judge it is behind by three tenths: 0.236 against 0.181. The first judge's features are computed from
-# the last of the maps that it was trained on. That is the
+# the last of the maps that this row's discriminator looks at. That is the
 # direction of the warning, on three seeds. But every other row lies above the line too: the row with augmentation by 28 per
 # cent, for reasons of its own, and seven rows by 1 to 10.
 #
@@ -1184,7 +1184,7 @@ for name, ratio in step_cost.ratios(seconds, "float32, channels first").items():
 #
 # ## 11.9 The speed run
 #
-# Same data, same seconds. The *plain loop* is DCGAN as published, with batches of 128 and 100 latent numbers, written as
+# Same data, same seconds. The *plain loop* is a DCGAN with the paper's rates, its batches of 128 and its 100 latent numbers, written as
 # tutorials write it: float32, losses read at every step. The *tuned* one is the training of Figure 11.11.
 # The plain loop gets as many seconds as the other one took at each of its stops, and the rest of the step that is running; measuring is not counted. Its networks are
 # its own: both are a little wider, the generator has one layer a size and the discriminator batch normalisation. This is a race of two

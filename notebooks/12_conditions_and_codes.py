@@ -202,9 +202,9 @@ class ConcatenatingDiscriminator(nn.Module):
 # This is the **projection discriminator**: one network that computes $\phi$, one ordinary last layer for $\psi$, and
 # a vector for each class, whose inner product with $\phi$ is added. Mind what is derived and what is assumed. (12.3)
 # is exact. (12.4) is a model of the classes; where it fails, the form is a choice. That $\psi$ is linear in the same $\phi$,
-# $\psi = w \cdot \phi + b$ with weights $w$ and $b$, is a choice too. Then the logit is $(v_y + w) \cdot \phi + b$, so that,
-# but for $b$, the class vectors could hold it. Apart from them, what all classes share has weights of its own, which every
-# image teaches.
+# $\psi = w \cdot \phi + b$ with weights $w$ and $b$, is a choice too. Then the logit is $(v_y + w) \cdot \phi + b$: but
+# for $b$, the class vectors could hold $\psi$ as well. Kept apart from them, what all classes share has weights of its own,
+# which every image teaches.
 #
 # An example where everything is known. In each class, real points are Gaussian with mean $\mu_y$ and variance 1 in
 # each of $d$ dimensions, generated ones with mean $\nu_y$ and variance $s^2$. All classes are equally frequent on
@@ -756,7 +756,7 @@ verify.claim(
 # After so few steps all three vary much less than real garments do, so the comparison is between the three. With an
 # auxiliary classifier the images of a class are more alike than with projection. (12.8) predicts that, but the comparison
 # does not prove it the cause: the two differ in more than the class term, since only projection's discriminator sees the
-# class, and a twin, which takes the term away, changes little. Nor does the symptom show: in most of these four classes the
+# class, and a twin, which should take the term away, changes little. Nor does the symptom show: in most of these four classes the
 # request is confirmed less often than for real images. Recall by itself would not have told the difference: compare the
 # two panels. The twin, exact in the case above, is no sure repair here: over five
 # seeds it drew more variety than the auxiliary classifier four times, and once less. (12.9) holds for a twin that
@@ -773,8 +773,9 @@ verify.claim(
 # $$ \begin{gathered} I(c; x) = \sum_{c, x} P(c, x) \log \frac{P(c, x)}{P(c)\, P(x)} = H(c) - H(c \mid x), \\
 #    H(c \mid x) = -\mathbb{E}_{P(c, x)} \log P(c \mid x). \end{gathered} \tag{12.10} $$
 #
-# It is 0 if the code is ignored. As it stands, (12.10) is for the number, and then it is $H(c) = \log 10$ at most, if the image
-# always tells it. For the dials the sum over $c$ is an integral, and the information has no such limit. But
+# It is 0 if the code is ignored. As it stands, (12.10) is for the number. The information is then at most
+# $H(c) = \log 10$, and reaches that if the image always tells the number. For the dials the sum over $c$ is an integral, and
+# there is no such limit. For both there is an obstacle:
 # $P(c \mid x)$, the probabilities of the codes that could have led to an image, is not known: it would take the
 # generator run backwards.
 #

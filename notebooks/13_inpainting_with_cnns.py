@@ -1022,10 +1022,10 @@ verify.claim(
 
 # %% [markdown]
 # Of the five families this is the one where the U-Net falls furthest behind the nearest images (Figure 13.13). That alone
-# does not show what an unseen kind of hole costs. The linear mean knows no families, and it too falls furthest behind the
-# nearest images on halves; over the linear mean the U-Net stands at 1.05 here, and at 1.12 on scattered pixels, on which it
-# was trained. Partial convolutions do suffer: their error over that of plain ones is 1.38 here, and at most 1.05 on the
-# other families. Without a family that no network was trained on, the table would not show it.
+# does not show what an unseen kind of hole costs. The linear mean knows no families, and in the table of section 13.8 it too
+# falls furthest behind the nearest images on halves. There the U-Net stands at 1.05 over the linear mean on halves, and at
+# 1.12 on scattered pixels, on which it was trained. Partial convolutions do suffer: their error over that of plain ones is
+# 1.38 on halves, and at most 1.05 on the other families. Without a family that no network was trained on, the table would not show it.
 #
 # ## 13.10 What goes wrong: the answer leaks into the input
 #

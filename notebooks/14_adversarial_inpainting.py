@@ -1442,8 +1442,8 @@ plotting.curves(
 
 # %% [markdown]
 # **Figure 14.14.** The mean logits of the adversarial network's own critics. Neither need be largest at 0, where the image has no seam. The
-# changes are about as large as the gap between real and filled images in Figure 14.5. But these images have less contrast than any
-# that the critics were trained on: black is $-0.6$ here. At the end of the game critics have learnt to tell what their own network does
+# changes are about as large as the gap between real and filled images in Figure 14.5. But the critics were trained on no image like these:
+# black is $-0.6$ here, and $-1$ in all images of the training. At the end of the game critics have learnt to tell what their own network does
 # wrong, and nothing asked them about such images or such seams. A critic's logit is not a measure of realism (lesson 10 says so of discriminators).
 #
 # ### The worst answers
