@@ -362,24 +362,27 @@ def test_what_lesson_14_says_of_the_table_is_what_was_measured():
     stored = read("adversarial_inpainting")
     lesson = (RESULTS.parents[1] / "notebooks" / "14_adversarial_inpainting.py").read_text("utf-8")
     lesson = re.sub(r"\s*\n#\s+", " ", lesson)
-    count = len(stored["shared_training_seconds"]["values"])
-    assert ("One seed has been measured so far" in lesson) == (count == 1)
+    assert len(stored["shared_training_seconds"]["values"]) == 3 and "under three seeds" in lesson
     rows = {name: row["centre square"] for name, row in stored["curve"].items()}
     plain, middle = rows["L1 alone"], rows["adversarial weight 0.5"]
     left, lost = middle["frechet_over_l1_alone"]["median"], middle["psnr_lost"]["median"]
-    assert 0.2 < left < 0.3 and f"for {lost:.2f} dB" in lesson
+    assert f"{left:.2f} of the distance is left on the centre square, for {lost:.2f} dB" in lesson
     assert f"(14.5) has {tradeoff.decibels_lost(left):.2f} dB" in lesson
-    for family in ("centre square", "random box"):
-        middle_row, strong_row = (
-            stored["curve"][f"adversarial weight {weight}"][family] for weight in ("0.5", "1")
-        )
-        assert strong_row["psnr_lost"]["median"] > middle_row["psnr_lost"]["median"]
-        key = "composite_frechet"
-        assert strong_row[key]["median"] > middle_row[key]["median"]
-    boxes = stored["curve"]["adversarial weight 0.5"]["random box"]
-    assert 0.6 < boxes["frechet_over_l1_alone"]["median"] < 0.7
-    strokes = stored["curve"]["adversarial weight 0.5"]["free form"]
-    assert 0.9 < strokes["frechet_over_l1_alone"]["median"] < 1.1
+    strong = rows["adversarial weight 1"]
+    found, key = strong["frechet_over_l1_alone"], "frechet_over_l1_alone"
+    assert (
+        f"loses {strong['psnr_lost']['median']:.2f} dB on the square, for {found['median']:.2f} "
+        f"({found['least']:.2f} to {found['largest']:.2f})"
+    ) in lesson
+    weak, half, whole = (
+        stored["curve"][f"adversarial weight {weight}"] for weight in ("0.1", "0.5", "1")
+    )
+    assert f"to {left:.2f} and to {half['random box'][key]['median']:.2f} at" in lesson
+    assert whole["random box"][key]["median"] > half["random box"][key]["median"]
+    assert weak["free form"][key]["least"] > 0.9 and weak["free form"][key]["largest"] < 1
+    assert half["free form"][key]["least"] > 1
+    # The aim: at most 0.4 of the distance for at most 1 dB, on the centre square under each seed.
+    assert found["largest"] <= 0.4 and strong["psnr_lost"]["largest"] <= 1
     several = stored["several_answers"]
     distance = plain["composite_frechet"]["median"]
     assert several["spread 1"]["composite_frechet"]["median"] > distance
@@ -395,8 +398,9 @@ def test_what_lesson_14_says_of_the_table_is_what_was_measured():
         in lesson
     )
     search = stored["latent_search"]
-    assert 350 < search["search_over_network_seconds"]["median"] < 450
-    assert search["search"]["masked_l1"]["median"] > search["network"]["masked_l1"]["median"]
+    factor = search["search_over_network_seconds"]
+    assert f"took {factor['least']:.0f} to {factor['largest']:.0f} times as long" in lesson
+    assert search["search"]["masked_l1"]["least"] > search["network"]["masked_l1"]["largest"]
 
 
 def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images():

@@ -44,8 +44,8 @@ def waves(x, w):
     return convolution.conv2d_fft(x[None, None], w[None, None])[0, 0]
 
 
-def factors(w):
-    if torch.linalg.matrix_rank(w) != 1:
+def factors(w, tolerance=1e-9):
+    if torch.linalg.matrix_rank(w, rtol=tolerance) != 1:
         raise ValueError("expected rank one")
     row = w[w.norm(dim=1).argmax()]
     return w @ row / (row @ row), row
@@ -291,6 +291,8 @@ WRONG = [
     ("correlate_fft", spoiling("correlate_fft"), "input-changed"),
     ("separate", lambda w: factors(w)[::-1], "swapped"),
     ("separate", lambda w: (factors(w)[0] * 2, factors(w)[1]), "scale"),
+    ("separate", lambda w: factors(w, tolerance=1e-15), "refuses-rank-one"),
+    ("separate", lambda w: factors(w, tolerance=1e-4), "accepts-other-ranks"),
     ("separate", summed, "sums"),
     ("separate", averaged, "sums"),
     ("separate", tolerant, "absolute-tolerance"),
