@@ -231,6 +231,24 @@ def _clinic_with(turns="DG", scale=lambda pixels: pixels / 127.5 - 1, detach=Tru
     return clinic_step
 
 
+class LinearGenerator(nn.Module):
+    """No ReLU between its layers; batch normalisation is linear in evaluation mode."""
+
+    def __init__(self, latent: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent, 128 * 7 * 7),
+            nn.Unflatten(1, (128, 7, 7)),
+            nn.BatchNorm2d(128),
+            nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.layers(z)
+
+
 class NarrowGenerator(nn.Module):
     def __init__(self, latent=64):
         super().__init__()
@@ -328,6 +346,7 @@ WRONG = {
         lambda u, v, t: latent.slerp(F.normalize(u, dim=1), F.normalize(v, dim=1), t),
         "wrong",
     ),
+    "no ReLU": ("ClinicGenerator", LinearGenerator, "linear"),
     "an object": ("ClinicGenerator", NarrowGenerator(), "class"),
     "half range": ("ClinicGenerator", NarrowGenerator, "narrow"),
     "no maps": ("ClinicGenerator", AllAtOnceGenerator, "start"),
