@@ -145,7 +145,7 @@ def _row(state, images, masks: dict, frechet, first: Nested | None) -> Nested:
 
 def _search(plan: Nested, plain, train, images, seed: int, device: torch.device) -> Nested:
     """Latent search and the network on the same few images and holes."""
-    settings = recipes.course_recipe(device, steps=plan["gan_steps"], seed=seed)
+    settings = recipes.course_recipe(device, steps=plan["gan_steps"], seed=seed, group=0)
     gan = training.GanState.create(settings, device)
     for _ in training.train_gan(gan, train, every=settings.steps):
         pass

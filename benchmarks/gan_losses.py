@@ -1,10 +1,10 @@
 """Every loss of lesson 08 on the same networks, data, steps and seeds.
 
-All rows share the course's networks, learning rate, averaging and number of steps; a row changes
-nothing but what it names, and its settings are stored with it. The penalty of the Wasserstein
-critic is computed at every step, as its authors do; R1 and R2 at every 16th step with 16 times the
-weight. Compared are the relative Fréchet distance at the end and the seconds of training; a
-training that diverged has neither.
+All rows share the course's networks, learning rate, averaging and number of steps, with a
+discriminator of single images; a row changes nothing but what it names, and its settings are stored
+with it. The penalty of the Wasserstein critic is computed at every step, as its authors do; R1 and
+R2 at every 16th step with 16 times the weight. Compared are the relative Fréchet distance at the
+end and the seconds of training; a training that diverged has neither.
 
 Sources: Mao et al., 2017 (least squares); Arjovsky et al., 2017 (clipping); Gulrajani et al., 2017
 (gradient penalty); Miyato et al., 2018 (spectral normalisation); Mescheder et al., 2018 (R1);
@@ -52,7 +52,7 @@ def state(
 ) -> training.GanState:
     """A fresh training state for the settings of a row."""
     changes = {name: value for name, value in settings.items() if name != SPECTRAL}
-    recipe = recipes.course_recipe(device, steps=STEPS, seed=seed, dtype=dtype, **changes)
+    recipe = recipes.course_recipe(device, steps=STEPS, seed=seed, dtype=dtype, group=0, **changes)
     fresh = training.GanState.create(recipe, device)
     if not settings.get(SPECTRAL):
         return fresh

@@ -1,10 +1,10 @@
 """What each way to stabilise or speed up a GAN changes, one at a time (lesson 11).
 
-All rows begin with the course's recipe at a small width; a row changes nothing but what it names,
-and its settings are stored with it. Compared are the relative Fréchet distance of the averaged
-generator, of the last weights themselves, and the distance of the averaged generator in the
-features of *another* classifier, which no row has trained with; and the seconds of training. A
-training that diverged has none of them.
+All rows begin with the course's recipe at a small width, with a discriminator of single images; a
+row changes nothing but what it names, and its settings are stored with it. Compared are the
+relative Fréchet distance of the averaged generator, of the last weights themselves, and the
+distance of the averaged generator in the features of *another* classifier, which no row has trained
+with; and the seconds of training. A training that diverged has none of them.
 
 Sources: Heusel et al., 2017 (two rates); Arjovsky et al., 2017 (clipping weights); Miyato et al.,
 2018 (spectral normalisation); Mescheder et al., 2018 (R1); Zhao et al., 2020 (augmentation); Sauer
@@ -50,7 +50,7 @@ def state(
     """A fresh training state for the settings of a row."""
     changes = {name: value for name, value in settings.items() if name not in EXTRA}
     recipe = recipes.course_recipe(
-        device, steps=STEPS, width=WIDTH, seed=seed, dtype=dtype, **changes
+        device, steps=STEPS, width=WIDTH, group=0, seed=seed, dtype=dtype, **changes
     )
     more = {name: settings[name] for name in EXTRA[:3] if name in settings}
     if settings.get("augment"):

@@ -143,7 +143,7 @@ class ConditionalState:
 
         Raises:
             ValueError: for another meeting than one of `MEETINGS`, dials where nobody guesses
-                them, and the penalties of a recipe that this loop does not know.
+                them, and the penalties and groups of a recipe that this loop does not know.
         """
         if meeting not in MEETINGS:
             raise ValueError(f"expected one of {MEETINGS}, got {meeting!r}")
@@ -151,6 +151,11 @@ class ConditionalState:
             raise ValueError(f'dials need the meeting "information", got {meeting!r}')
         if recipe.r2 or recipe.slope_one or recipe.clip or recipe.initial != "fan-in":
             raise ValueError("expected a recipe with R1 as its only penalty and fan-in weights")
+        if recipe.group:
+            raise ValueError(
+                f"expected a recipe without groups, got group={recipe.group}: these discriminators "
+                "see one image and what it was asked to show"
+            )
         generator, discriminator = _networks(meeting, recipe, kinds, dials)
         for network in (generator, discriminator):
             network.to(device, memory_format=torch.channels_last)

@@ -210,12 +210,19 @@ def spread(state: GanState, world: World) -> None:
         world: nothing happens if it is `ALONE`.
 
     Raises:
-        RuntimeSettingError: if the recipe's batch cannot be shared equally.
+        RuntimeSettingError: if the recipe's batch cannot be shared equally, or a share would cut
+            through the groups that the discriminator compares.
         ValueError: if a network holds batch normalisation that cannot be synchronised.
     """
     if world.size == 1:
         return
-    world.share_size(state.recipe.batch)
+    share, group = world.share_size(state.recipe.batch), state.recipe.group
+    if group and share % group:
+        raise RuntimeSettingError(
+            f"expected shares of a batch that groups of {group} divide, got {share} images for "
+            f"each of {world.size} processes. Start {state.recipe.batch // group} processes or a "
+            "divisor of that, or change the batch."
+        )
     parts = [
         state.generator,
         state.discriminator,

@@ -19,7 +19,7 @@ def slerp(start: Tensor, end: Tensor, t: float | Tensor) -> Tensor:
     Returns:
         (..., Z)
 
-    Source: lesson 09, equation (9.13); White, "Sampling Generative Networks", 2016, section 2.1.
+    Source: lesson 09, equation (9.14); White, "Sampling Generative Networks", 2016, section 2.1.
     """
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1, 1)
     angle = torch.acos(cosine)[..., None]

@@ -13,6 +13,7 @@ from course_lib.runtime import Budget, budget
 SHAPES = {"fashion-mnist": (1, 32), "cifar-10": (3, 32), "celeba": (3, 64)}
 CPU = Budget(data="fashion-mnist", steps=6_000, batch=32, size=32, width=48)
 GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
+GROUP = 8  # images
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Recipe:
         discriminator_width: width of the discriminator, if it is not the generator's.
         depth: hidden layers of the generator at each size, see `models.dcgan`; the paper has 1.
         norm: normalisation in the discriminator, "batch" or "none".
+        group: images of a batch whose spread the discriminator sees, see `models.dcgan`; 0 for
+            none.
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
         loss: a name in `losses.LOSSES`.
         rate: learning rate of both Adam optimisers.
@@ -51,6 +54,7 @@ class Recipe:
     discriminator_width: int | None = None
     depth: int = 2
     norm: str = "none"
+    group: int = 0
     initial: str = "fan-in"
     loss: str = "relativistic"
     rate: float = 1.5e-3
@@ -71,6 +75,11 @@ class Recipe:
         for name, least in minima.items():
             if getattr(self, name) < least:
                 raise ValueError(f"expected {name} of at least {least}, got {getattr(self, name)}")
+        if self.group and (self.group < 2 or self.batch % self.group):
+            raise ValueError(
+                f"expected a group of 0, or of 2 or more that divides the batch of {self.batch}, "
+                f"got {self.group}"
+            )
         for name, allowed in (
             ("norm", ("batch", "none")),
             ("loss", tuple(LOSSES)),
@@ -115,6 +124,7 @@ def course_recipe(
     channels, size = SHAPES[data_name]
     limits = budget(cpu=CPU, gpu=GPU, device=device)
     settings = {"channels": channels, "size": size, "width": limits.width, "batch": limits.batch}
+    settings["group"] = GROUP
     if device.type == "cpu" and "width" not in changes:
         settings["discriminator_width"] = 32
     settings |= changes

@@ -53,7 +53,9 @@ def _fresh_networks(recipe: Recipe) -> tuple[dcgan.Generator, dcgan.Discriminato
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         generator = dcgan.Generator(recipe.latent, width=recipe.width, depth=recipe.depth, **sizes)
-        discriminator = dcgan.Discriminator(width=width, norm=recipe.norm, **sizes)
+        discriminator = dcgan.Discriminator(
+            width=width, norm=recipe.norm, group=recipe.group, **sizes
+        )
         if recipe.initial == "paper":
             dcgan.initialise(generator)
             dcgan.initialise(discriminator)

@@ -1235,7 +1235,9 @@ def gradient_magnitude(images: Tensor) -> Tensor:
 
 
 # %%
-recipe = recipes.course_recipe(torch.device("cpu"), steps=400, width=32, seed=seed)
+recipe = recipes.course_recipe(  # group=0: the discriminator looks at one image at a time
+    torch.device("cpu"), steps=400, width=32, group=0, seed=seed
+)
 dtype = training.faster_dtype(recipe, device)  # float32, or bfloat16 where it is faster here
 gan = training.GanState.create(dataclasses.replace(recipe, dtype=dtype), device)
 for _ in training.train_gan(gan, train, every=400):

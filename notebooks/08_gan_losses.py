@@ -1168,7 +1168,8 @@ verify.claim(
 #
 # Now on images. `python -m benchmarks gan_losses` trains every loss of this lesson with the *same* networks, data, number
 # of steps, learning rate and averaging: the course's recipe (lesson 09 explains it), in which only the loss and what
-# bounds the slope are exchanged. Compared is the relative Fréchet distance of 10,000 generated images to the test
+# bounds the slope are exchanged. Every discriminator here looks at one image at a time, as this lesson's
+# formulas do: the recipe's look at a group of images is left out. Compared is the relative Fréchet distance of 10,000 generated images to the test
 # images. Lesson 10 derives it; at 0 the features' means and covariances agree, and drawing always the average feature would give 1.
 #
 # Equal settings are not equally good settings. The learning rate was chosen for the relativistic loss with $R_1$, and
@@ -1291,6 +1292,7 @@ recipe = recipes.course_recipe(
     torch.device(stored["environment"]["device"]),  # its width and batch, wherever this runs
     steps=stored["steps"],
     dtype=stored["dtype"],
+    group=0,
     seed=seed,
     **row["settings"],
 )

@@ -665,9 +665,10 @@ print(
 #
 # ## 9.9 From the paper's settings to the course's
 #
-# The paper is of 2015. Seven changes, some of them older than the paper, make the pair learn
-# several times faster. They are what `make train` uses. The first is a change of the generator,
-# the others leave the networks' layers as they are or take some away.
+# The paper is of 2015. Eight changes, some of them older than the paper, make the pair learn
+# several times faster. They are what `make train` uses. The first is a change of the generator, the
+# last adds one number to what the discriminator sees, and the others leave the networks' layers as they
+# are or take some away.
 #
 # **A second layer at each size, and wider ones.** In a transposed convolution with $K = 4$ and $S = 2$ the
 # output pixels fall into four kinds, by odd or even row and column. Each kind is computed with
@@ -682,7 +683,8 @@ print(
 #
 # **No batch normalisation in the discriminator.** It makes each image's score depend on the
 # other images of its batch, so the discriminator is not a function of one image any more. What
-# it gave, a bounded and well-scaled signal, the next changes give instead.
+# it gave, a bounded and well-scaled signal, the next changes give instead. (The last change brings the
+# other images back, on purpose and in one number.)
 #
 # **Initial weights by fan-in.** Without normalisation nothing repairs the scale. By (9.3), $\sigma = 0.02$ multiplies the
 # variance by $n \sigma^2 = 0.006$ in the discriminator's first layer ($n = 16$) and by 0.82 in its last ($n = 2048$).
@@ -764,7 +766,49 @@ powers = beta ** torch.arange(t - 1, -1, -1, dtype=torch.float64)
 verify.equation("9.11", average, beta**t * weights[0] + (1 - beta) * (powers * weights[1:]).sum())
 
 # %% [markdown]
-# **Predict before you run.** The next cell trains with all seven changes on *one* epoch of
+# **A look at the group.** A discriminator that sees one image at a time cannot see that a generator draws
+# always the same: each image may be a good one. So it is shown, beside each image, how much the images of
+# a **group** differ. A group is $N$ images that follow each other in the batch, all real or all generated. Write $x_{n,c,i,j}$
+# for the number in channel $c$ at position $(i, j)$ of the last maps, $C \times H \times W$, for image $n$ of the group,
+# and $\bar x_{c,i,j}$ for the mean over the group. The **minibatch standard deviation** (Karras et al., 2018, section 3) is
+# the standard deviation over the group, averaged over all channels and positions:
+#
+# $$ s = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( x_{n,c,i,j} - \bar x_{c,i,j} \bigr)^2 }. \tag{9.12} $$
+#
+# This one number is appended to the maps of each image of the group, as a channel that is the same
+# everywhere. The last layer can then raise the logits of a group that is as varied as real ones, and the generator
+# is told how to become more so.
+
+
+# %% tags=["keep"]
+def with_spread(maps: Tensor, group: int) -> Tensor:
+    """Append the spread of each group of neighbours: (B, C, H, W) -> (B, C + 1, H, W)."""
+    groups = maps.unflatten(0, (-1, group))  # (B / N, N, C, H, W)
+    variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)  # (B / N, C, H, W)
+    spread = (variance + 1e-8).sqrt().mean((1, 2, 3))  # (B / N,)
+    spread = spread.repeat_interleave(group)  # (B,)
+    height, width = maps.shape[2:]
+    return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, height, width)], 1)
+
+
+# %% tags=["verify"]
+maps = torch.randn(8, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+by_numpy = maps.numpy().reshape(2, 4, 3, 4, 4).std(axis=1).mean(axis=(1, 2, 3))
+in_pairs = (maps[::2] - maps[1::2]).abs().mean((1, 2, 3)) / 2  # N = 2: half the mean difference
+verify.equation(
+    "9.12",
+    [*with_spread(maps, 4)[::4, -1, 2, 1], *with_spread(maps, 2)[::2, -1, 0, 0]],
+    [*by_numpy, *in_pairs],
+    tolerance=1e-6,  # of the 1e-8 under the root
+)
+
+# %% [markdown]
+# The $10^{-8}$ is there for a group whose images agree: the root has no finite slope at zero. The course has $N = 8$, four
+# groups in a batch of 32. Batch normalisation, too, let an image's logit depend on its neighbours, through the mean and
+# variance of every channel; here it depends on them through $s$ alone. In (9.10), $a(x)$ now means the sum of the group's
+# logits, each of which depends on $x$. The library keeps this layer as `dcgan.MinibatchStd`.
+#
+# **Predict before you run.** The next cell trains with all eight changes on *one* epoch of
 # images. The plain DCGAN of Figure 9.5 saw half an epoch. How far down will the distance go?
 
 # %% tags=["nbval-ignore-output"]
@@ -857,7 +901,7 @@ verify.claim(
 # images. Which path? Not the straight line. The length of a vector of $Z$ independent standard
 # Gaussians hardly varies:
 #
-# $$ \mathbb{E}\,|z| = \sqrt{2}\; \frac{\Gamma\bigl((Z+1)/2\bigr)}{\Gamma(Z/2)} \approx \sqrt{Z}, \tag{9.12} $$
+# $$ \mathbb{E}\,|z| = \sqrt{2}\; \frac{\Gamma\bigl((Z+1)/2\bigr)}{\Gamma(Z/2)} \approx \sqrt{Z}, \tag{9.13} $$
 #
 # with a standard deviation of about $1/\sqrt 2$ whatever $Z$ is. Here $Z = 64$, so nearly all
 # training vectors lie between 6 and 10. Two independent vectors are nearly orthogonal, so
@@ -865,7 +909,7 @@ verify.claim(
 # as short. An arc keeps the length. With $\theta$ the angle
 # between $z_0$ and $z_1$, **spherical interpolation** is
 #
-# $$ z_t = \frac{\sin\bigl((1 - t)\,\theta\bigr)}{\sin \theta}\, z_0 + \frac{\sin(t\,\theta)}{\sin \theta}\, z_1, \qquad 0 \le t \le 1. \tag{9.13} $$
+# $$ z_t = \frac{\sin\bigl((1 - t)\,\theta\bigr)}{\sin \theta}\, z_0 + \frac{\sin(t\,\theta)}{\sin \theta}\, z_1, \qquad 0 \le t \le 1. \tag{9.14} $$
 #
 # In the plane, with $z_0 = (1, 0)$ and $z_1 = (\cos\theta, \sin\theta)$, this must be the point
 # at angle $t\theta$ on the circle.
@@ -874,12 +918,12 @@ verify.claim(
 Z = 64
 lengths = torch.randn(200_000, Z, generator=torch.Generator().manual_seed(4)).double().norm(dim=1)
 exact = math.sqrt(2) * math.exp(math.lgamma((Z + 1) / 2) - math.lgamma(Z / 2))
-verify.equation("9.12", [lengths.mean(), exact], [exact, math.sqrt(Z)], tolerance=0.005)
+verify.equation("9.13", [lengths.mean(), exact], [exact, math.sqrt(Z)], tolerance=0.005)
 
 theta, t = sympy.symbols("theta t", positive=True)
 start, end = sympy.Matrix([1, 0]), sympy.Matrix([sympy.cos(theta), sympy.sin(theta)])
 arc = (sympy.sin((1 - t) * theta) * start + sympy.sin(t * theta) * end) / sympy.sin(theta)
-verify.equation("9.13", arc, sympy.Matrix([sympy.cos(t * theta), sympy.sin(t * theta)]))
+verify.equation("9.14", arc, sympy.Matrix([sympy.cos(t * theta), sympy.sin(t * theta)]))
 
 # %%
 ends = torch.randn(2, 5, Z, generator=torch.Generator().manual_seed(8))
@@ -977,7 +1021,7 @@ verify.claim(
 # losses may look healthy throughout, so we need to measure *variety*. For two independent images
 # $x, x'$ from the same source with covariance $\Sigma$ over the pixels,
 #
-# $$ \mathbb{E}\,|x - x'|^2 = 2 \operatorname{tr} \Sigma, \tag{9.14} $$
+# $$ \mathbb{E}\,|x - x'|^2 = 2 \operatorname{tr} \Sigma, \tag{9.15} $$
 #
 # because the means cancel and the variances of each pixel add. The **variety** of a generator
 # is its mean squared distance between two samples, divided by that of the real images: 1 is
@@ -988,7 +1032,7 @@ sample = data.normalise(test.images[:400]).double().flatten(1)
 pairs = torch.cdist(sample, sample).square().sum() / (
     400 * 399
 )  # over all pairs of different images
-verify.equation("9.14", pairs, 2 * torch.cov(sample.T).trace())
+verify.equation("9.15", pairs, 2 * torch.cov(sample.T).trace())
 
 
 # %%
@@ -1166,7 +1210,7 @@ else:
 # - Batch normalisation, scales around one, tanh with data in $[-1, 1]$ and LeakyReLU keep the signal and the gradient alive.
 # - One step: the discriminator on real and *detached* generated images, then the generator through a *frozen* discriminator.
 # - Losses compare the players with each other. Quality is measured elsewhere: on samples of fixed vectors, by a distance, by variety.
-# - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum and an averaged generator make the pair learn several times faster, and not collapse.
+# - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum, an averaged generator and a look at the group make the pair learn several times faster, and not collapse.
 #
 # **Exercises.** [Nine exercises](../exercises/09_dcgan.ipynb), the last of them a code clinic: a
 # broken DCGAN to repair, fault by fault. Each check says what your answer misunderstood.
@@ -1183,6 +1227,6 @@ else:
 # - M. Heusel et al. *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium.* NeurIPS 2017. (The Fréchet distance of features.)
 # - L. Mescheder, A. Geiger, S. Nowozin. *Which Training Methods for GANs do actually Converge?* ICML 2018. Section 4.1 (R1).
 # - T. Karras et al. *Progressive Growing of GANs for Improved Quality, Stability, and Variation.* ICLR 2018.
-#   Appendix A, Table 2 (two convolutions at each size).
+#   Section 3 (minibatch standard deviation); appendix A, table 2 (two convolutions at each size).
 # - T. Karras et al. *Analyzing and Improving the Image Quality of StyleGAN.* CVPR 2020. Section 3.1 (lazy regularisation).
 # - Y. Yazici et al. *The Unusual Effectiveness of Averaging in GAN Training.* ICLR 2019.

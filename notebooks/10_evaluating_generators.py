@@ -487,8 +487,8 @@ verify.claim(
 # %% [markdown]
 # ## 10.4 A generator to evaluate
 #
-# The next cell trains the DCGAN of lesson 09 with the course's recipe, somewhat narrower, and keeps its networks at
-# three moments. Everything below measures these.
+# The next cell trains the DCGAN of lesson 09 with the course's recipe, somewhat narrower and with a discriminator that
+# looks at one image at a time (`group=0`), because section 10.9 asks it about single images. It keeps the networks at three moments. Everything below measures these.
 
 # %% tags=["nbval-ignore-output"]
 budget = runtime.budget(  # the same on a GPU: what is claimed below is claimed of this generator
@@ -497,7 +497,7 @@ budget = runtime.budget(  # the same on a GPU: what is claimed below is claimed 
     device=device,
 )
 recipe = recipes.course_recipe(
-    device, steps=budget.steps, batch=budget.batch, width=budget.width, seed=seed
+    device, steps=budget.steps, batch=budget.batch, width=budget.width, group=0, seed=seed
 )
 recipe = dataclasses.replace(recipe, dtype=training.faster_dtype(recipe, device))
 STOPS = (100, 300, 600)

@@ -310,7 +310,7 @@ def train_step(
 #
 # ## 12.4 Asking for a class
 #
-# Both discriminators are trained with the course's recipe for equally many steps. How do we see whether a request is
+# Both discriminators are trained with the course's recipe, without its look at a group of images, for equally many steps. How do we see whether a request is
 # met? The classifier of lesson 04 looks at 100 images of each class that was asked for. The table of what was asked
 # for (rows) against what it sees (columns) has the **recall** of a class on its diagonal: the share of requests for
 # it that are met, as far as the classifier can judge. It makes mistakes with real images too, so they have a colour
@@ -326,7 +326,7 @@ budget = runtime.budget(
     device=device,
 )
 recipe = recipes.course_recipe(
-    device, steps=budget.steps, batch=budget.batch, width=budget.width, depth=1, seed=seed
+    device, steps=budget.steps, batch=budget.batch, width=budget.width, depth=1, group=0, seed=seed
 )
 recipe = dataclasses.replace(recipe, dtype=training.faster_dtype(recipe, device))
 classifier, _ = checkpoints.load_classifier(device)

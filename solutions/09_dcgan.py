@@ -826,7 +826,7 @@ def sample(generator, z):
 # A latent vector of Z normal numbers has a length near $\sqrt{Z}$. The straight line between two of
 # them passes through shorter ones, which the generator has hardly ever seen. Spherical
 # interpolation, *slerp*, turns from one vector to the other instead. With the angle $\theta$
-# between the vectors $z_0$ and $z_1$, and a position $t$ from 0 to 1, it is equation (9.13):
+# between the vectors $z_0$ and $z_1$, and a position $t$ from 0 to 1, it is equation (9.14):
 #
 # $$ z_t = \frac{\sin((1 - t)\,\theta)}{\sin \theta}\, z_0 + \frac{\sin(t\,\theta)}{\sin \theta}\, z_1. $$
 #

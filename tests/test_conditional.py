@@ -201,6 +201,8 @@ def test_what_cannot_be_trained_is_refused(noise):
         state("projection", dials=1)
     with pytest.raises(ValueError, match="R1"):
         state("projection", r2=1.0)
+    with pytest.raises(ValueError, match="groups, got group=2"):
+        state("projection", group=2)
     with pytest.raises(ValueError, match="labels"):
         too_many = replace(noise, labels=noise.labels + 1)
         next(conditional.train_conditional(state("projection"), too_many))

@@ -39,6 +39,7 @@ RECIPES = {
     for norm in ("batch", "none")
 } | {
     "bfloat16": replace(NORMED, dtype="bfloat16"),
+    "groups": replace(SMALL, norm="none", group=4),
     "R1 and R2": replace(SMALL, norm="none", r2=1.0),
     "slope one": replace(SMALL, norm="none", r1=0.0, slope_one=10.0, loss="wasserstein"),
     "clip": replace(SMALL, norm="none", r1=0.0, clip=0.03, loss="wasserstein"),
@@ -191,7 +192,7 @@ def on_command_line(rank: int, folder: Path, join_with) -> dict:
     training.train_gan = partial(interrupted_loop, training.train_gan, rank)
     found["stopped"] = command("--steps", "60", "--out", str(folder / "stopped"))
     join_with()
-    recipes.CPU = replace(recipes.CPU, batch=15)
+    recipes.CPU, recipes.GROUP = replace(recipes.CPU, batch=15), 5
     found["odd"] = command("--out", str(folder / "odd"))
     return found
 
@@ -266,6 +267,12 @@ def test_shares_are_disjoint_and_their_union_is_the_batch():
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(RuntimeSettingError, match=r"divides the batch of 12, got 5\. Start 3 or 4"):
         World(0, 5).share(torch.zeros(12))
+
+
+def test_shares_that_cut_through_groups_are_refused():
+    state = training.GanState.create(replace(SMALL, norm="none", group=4), CPU)
+    with pytest.raises(RuntimeSettingError, match=r"groups of 4 divide, got 2 images .* Start 2"):
+        distributed.spread(state, World(0, 4))
 
 
 def test_processes_know_themselves_and_each_other(both):

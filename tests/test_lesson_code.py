@@ -98,6 +98,11 @@ def test_the_initialisation_is_the_librarys(lesson):
         assert all(torch.equal(one, two) for one, two in zip(taught, kept, strict=True))
 
 
+def test_the_minibatch_std_is_the_librarys(lesson):
+    maps = torch.randn(8, 3, 4, 4)
+    assert torch.equal(lesson["with_spread"](maps, 4), dcgan.MinibatchStd(4)(maps))
+
+
 def test_the_training_step_is_the_librarys(lesson):
     recipe = recipes.paper_recipe(steps=3, batch=8, latent=64)
     state = training.GanState.create(recipe, torch.device("cpu"))

@@ -117,3 +117,48 @@ def test_projection_is_a_transposed_convolution_of_one_pixel():
         images.square().sum().backward()
         found.append((images, layer.weight.grad))
     torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_minibatch_std_is_numpys_and_the_same_for_a_group():
+    maps = torch.randn(6, 2, 3, 5)
+    seen = dcgan.MinibatchStd(3)(maps)
+    assert seen.shape == (6, 3, 3, 5)
+    assert torch.equal(seen[:, :2], maps)
+    for group in (slice(0, 3), slice(3, 6)):
+        expected = float(maps[group].numpy().std(axis=0).mean())
+        torch.testing.assert_close(seen[group, 2], torch.full((3, 3, 5), expected))
+
+
+def test_a_group_of_equal_images_has_no_spread_and_a_finite_slope():
+    maps = torch.randn(1, 2, 4, 4).expand(4, -1, -1, -1).clone().requires_grad_()
+    spread = dcgan.MinibatchStd(4)(maps)[:, -1]
+    assert spread.max() <= 1.01e-4
+    spread.sum().backward()
+    assert maps.grad.isfinite().all()
+
+
+def test_the_minibatch_std_stays_in_the_format_of_the_maps():
+    maps = torch.randn(4, 2, 4, 4).bfloat16()
+    seen = dcgan.MinibatchStd(2)(maps)
+    assert seen.dtype == torch.bfloat16
+    expected = maps[:2].float().std(0, correction=0).mean()
+    assert float(seen[0, -1, 0, 0]) == pytest.approx(float(expected), rel=2**-8)
+
+
+def test_a_discriminator_with_groups_tells_equal_images_from_different_ones():
+    """What no discriminator of single images can: the same image, in another group."""
+    network, images = dcgan.Discriminator(width=4, norm="none", group=4), torch.randn(4, 1, 32, 32)
+    alike = images[:1].expand(4, -1, -1, -1)
+    assert network.config["group"] == 4
+    assert not torch.isclose(network(images)[0], network(alike)[0])
+    alone = dcgan.Discriminator(width=4, norm="none")
+    torch.testing.assert_close(alone(images)[0], alone(alike)[0])
+    # Another group of the batch does not matter.
+    torch.testing.assert_close(network(torch.cat([images, alike]))[:4], network(images))
+
+
+def test_groups_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="at least 2 images, got 1"):
+        dcgan.MinibatchStd(1)
+    with pytest.raises(ValueError, match="groups of 4 divide, got 6 images"):
+        dcgan.Discriminator(width=4, norm="none", group=4)(torch.randn(6, 1, 32, 32))

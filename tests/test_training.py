@@ -239,6 +239,9 @@ def test_wrong_images_are_refused():
         {"batch": 1},
         {"loss": "cosine"},
         {"norm": "layer"},
+        {"group": 1},
+        {"group": -2},
+        {"group": 3},  # of a batch of 8
         {"dtype": "float16"},
         {"clip": -0.1},
         {"r1": -1.0},

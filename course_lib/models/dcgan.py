@@ -118,6 +118,47 @@ class Generator(nn.Module):
         return self.layers(z[:, :, None, None])
 
 
+class MinibatchStd(nn.Module):
+    """Appends one channel that says how much the images of a group differ from each other.
+
+    The standard deviation of each number in the maps over the images of a group, averaged over
+    channels and positions, is the same for all of them. A generator that draws one image over and
+    over gets 0 there.
+
+    Args:
+        group: N, images a group, at least 2. Groups are neighbours in the batch.
+
+    Source: Karras et al., 2018, section 3; lesson 09, equation (9.12).
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        if group < 2:
+            raise ValueError(f"expected groups of at least 2 images, got {group}")
+        self.group = group
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C + 1, H, W), for a B that the group's size divides."""
+        if len(maps) % self.group:
+            raise ValueError(
+                f"expected a batch that groups of {self.group} divide, got {len(maps)} images: "
+                "change the batch, or build the discriminator with another group"
+            )
+        precise = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        groups = precise.unflatten(0, (-1, self.group))  # (B / N, N, C, H, W)
+        # Written out, as torch's var along this axis takes five times as long on a CPU. The small
+        # number keeps the root's slope finite where all images of a group agree.
+        variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)  # (B / N, C, H, W)
+        spread = (variance + 1e-8).sqrt().mean((1, 2, 3))  # (B / N,)
+        spread = spread.repeat_interleave(self.group).to(maps.dtype)  # (B,)
+        height, width = maps.shape[2:]
+        return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, height, width)], 1)
+
+    def extra_repr(self) -> str:
+        """What `print(network)` shows."""
+        return f"group={self.group}"
+
+
 class Discriminator(nn.Module):
     """Gives each image one logit, positive for "real", by halving it until it is 4 x 4.
 
@@ -126,15 +167,28 @@ class Discriminator(nn.Module):
         size: image height and width, a power of two from 8.
         width: channels of the first hidden layer; each layer after it has twice as many.
         norm: "batch" as in the paper, or "none".
+        group: images whose spread the last layer sees beside each of them, see `MinibatchStd`; 0
+            for none, as in the paper.
     """
 
     def __init__(
-        self, channels: int = 1, size: int = 32, width: int = 32, norm: str = "batch"
+        self,
+        channels: int = 1,
+        size: int = 32,
+        width: int = 32,
+        norm: str = "batch",
+        group: int = 0,
     ) -> None:
         super().__init__()
         if norm not in ("batch", "none"):
             raise ValueError(f'expected norm "batch" or "none", got {norm!r}')
-        self.config = {"channels": channels, "size": size, "width": width, "norm": norm}
+        self.config = {
+            "channels": channels,
+            "size": size,
+            "width": width,
+            "norm": norm,
+            "group": group,
+        }
         layers: list[nn.Module] = [
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),  # (B, width, size/2, size/2)
@@ -145,6 +199,9 @@ class Discriminator(nn.Module):
                 layers.append(nn.BatchNorm2d(2 * width))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
             width *= 2
+        if group:
+            layers.append(MinibatchStd(group))  # (B, width + 1, 4, 4)
+            width += 1
         layers.append(nn.Conv2d(width, 1, 4, stride=1, padding=0))
         self.layers = nn.Sequential(*layers)
 
