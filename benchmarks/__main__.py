@@ -28,6 +28,7 @@ from benchmarks import (
     safeguards,
     stabilising,
     ten_minutes,
+    textbook_time,
     throughput,
     time_to_quality,
 )
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "modes": Benchmark(modes, 1, long=True),
     "quality": Benchmark(quality, 5, long=True),
     "ten_minutes": Benchmark(ten_minutes, 5, long=True),
+    "textbook_time": Benchmark(textbook_time, 3, long=True),
     "collapse": Benchmark(collapse, 10, long=True),
     "memory": Benchmark(memory, 1, unit="round", long=True),
     "guidelines": Benchmark(guidelines, 3, long=True),

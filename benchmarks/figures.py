@@ -16,6 +16,7 @@ from benchmarks.throughput import ADVICE, COURSE, FLOAT32, TEXTBOOK
 from course_lib import plotting
 from course_lib.picture import GREY
 
+LOOP = "textbook_time"
 THEIRS, OURS = plotting.COLOURS["vermillion"], plotting.COLOURS["blue"]
 
 
@@ -86,24 +87,26 @@ class _Line:
         return ", ".join(f"{one['median']:.3f} after {at:.0f} s" for at, one in pairs)
 
 
-def _planned(short: Nested) -> _Line:
-    points = list(short["points"].values())
+def _along(result: Nested, colour: str) -> _Line:
+    """One training, measured a few times."""
+    points = list(result["points"].values())
     return _Line(
         [point["seconds"]["median"] for point in points],
         [point["relative_frechet_distance"] for point in points],
         [False] * (len(points) - 1) + [True],
-        OURS,
+        colour,
     )
 
 
-def _budgets(longer: Nested, way: str, colour: str, style: str) -> _Line:
+def _budgets(longer: Nested, colour: str) -> _Line:
+    """The ends of several trainings of the course, each planned for its own time."""
     budgets = [budget for name, budget in longer.items() if name.endswith(" minutes")]
     return _Line(
         [budget["seconds"]["median"] for budget in budgets],
-        [budget[way]["relative_frechet_distance"] for budget in budgets],
+        [budget["course"]["relative_frechet_distance"] for budget in budgets],
         [True] * len(budgets),
         colour,
-        style,
+        ":",  # the points are ends of several plans, not places on one training
     )
 
 
@@ -114,22 +117,25 @@ def _plain(axis: Axis, places: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def distances(short: Nested, longer: Nested | None) -> plotting.Picture:
+def distances(
+    short: Nested, longer: Nested | None = None, loop: Nested | None = None
+) -> plotting.Picture:
     """Relative Fréchet distance against seconds of training, both on logarithmic axes.
 
     Args:
         short: result of the benchmark `time_to_quality`.
         longer: results of the benchmarks `quality` and `ten_minutes` in one; None if there is
             none of the same machine.
+        loop: result of the benchmark `textbook_time`; None if there is none of the same machine.
     """
     plan = f"the course, planned for {short['steps']:,} steps"
-    lines = {plan: _planned(short)}
+    lines = {plan: _along(short, OURS)}
     if longer is not None:
         budgets = " and ".join(name.split()[0] for name in longer if name.endswith(" minutes"))
         course = f"the course, planned for {budgets} minutes"
-        # Dotted: the two points are ends of two plans, not places on one training.
-        lines[course] = _budgets(longer, "course", OURS, ":")
-        lines["textbook loop"] = _budgets(longer, "textbook_loop", THEIRS, "-")
+        lines[course] = _budgets(longer, OURS)
+    if loop is not None:
+        lines["textbook loop"] = _along(loop, THEIRS)
 
     def draw(axes: Axes) -> None:
         axes.set(xscale="log", yscale="log")
@@ -214,11 +220,14 @@ def draw(results: Path, folder: Path) -> list[Path]:
     if throughput is not None:
         drawn.append(rates(throughput).save(folder / "throughput.png"))
     if short is not None:
-        longer = {}
-        for name in ("quality", "ten_minutes"):
-            found = _stored(results, name)
-            # Seconds of two machines do not belong on one axis.
-            if found is not None and found["environment"] == short["environment"]:
-                longer |= found
-        drawn.append(distances(short, longer or None).save(folder / "quality.png"))
+        others = {name: _stored(results, name) for name in ("quality", "ten_minutes", LOOP)}
+        # Seconds of two machines do not belong on one axis.
+        alike = {
+            name: found
+            for name, found in others.items()
+            if found is not None and found["environment"] == short["environment"]
+        }
+        loop = alike.pop(LOOP, None)
+        longer = {key: value for found in alike.values() for key, value in found.items()}
+        drawn.append(distances(short, longer or None, loop).save(folder / "quality.png"))
     return drawn

@@ -8,7 +8,7 @@ machine. The relative Fréchet distance is measured after training and does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -30,39 +30,59 @@ def plan(device: torch.device, minutes: int | None = None) -> Nested:
     return {"dtype": recipe.dtype, "batch": recipe.batch, **budget}
 
 
+def budgets(plan: Nested) -> list[str]:
+    """The names of a plan's budgets, such as "3 minutes"."""
+    return [name for name in plan if name.endswith(" minutes")]
+
+
+def course(
+    plan: Nested,
+    budget: str,
+    seed: int,
+    images: data.ImageSet,
+    distance: Callable[[measuring.Generate, int], float],
+    device: torch.device,
+) -> tuple[float, dict[str, float]]:
+    """Train the course's recipe for a budget of the plan.
+
+    Returns:
+        The seconds of training, and the distance and the images a second.
+    """
+    recipe = recipes.course_recipe(
+        device, steps=plan[budget]["steps"], dtype=plan["dtype"], seed=seed
+    )
+    state = training.GanState.create(recipe, device)
+    (last,) = measuring.train(state, images, [recipe.steps], f"seed {seed}, {budget}")
+    return last.seconds, {
+        "relative_frechet_distance": distance(state.generate, recipe.latent),
+        "images_per_second": last.images / last.seconds,
+    }
+
+
 def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]:
-    """Both distances and both rates for each budget, under one seed after the other."""
+    """Both distances and both rates, under one seed after the other."""
     distance = measuring.distance_on(device)
     images = data.load_images("fashion-mnist", "train", 32)
-    budgets = [name for name in plan if name.endswith(" minutes")]
-    progress = Progress(len(repeats) * len(budgets))
+    (budget,) = budgets(plan)
+    progress = Progress(len(repeats))
     for seed in repeats:
-        found = {}
-        for budget in budgets:
-            recipe = recipes.course_recipe(
-                device, steps=plan[budget]["steps"], dtype=plan["dtype"], seed=seed
-            )
-            state = training.GanState.create(recipe, device)
-            label = f"seed {seed}, {budget}"
-            (last,) = measuring.train(state, images, [recipe.steps], label)
-            ours = distance(state.generate, recipe.latent)
-            generator, seen = textbook.train(last.seconds, seed, device)
-            theirs = distance(generator, textbook.LATENT)
-            rates = last.images / last.seconds, seen / last.seconds
-            found[budget] = {
-                "seconds": last.seconds,
-                "course": {"relative_frechet_distance": ours, "images_per_second": rates[0]},
-                "textbook_loop": {
-                    "relative_frechet_distance": theirs,
-                    "images_per_second": rates[1],
-                },
-                "course_over_textbook_loop": {
-                    "relative_frechet_distance": ours / theirs,
-                    "images_per_second": rates[0] / rates[1],
-                },
+        seconds, ours = course(plan, budget, seed, images, distance, device)
+        generator, seen = textbook.train(seconds, seed, device)
+        theirs = {
+            "relative_frechet_distance": distance(generator, textbook.LATENT),
+            "images_per_second": seen / seconds,
+        }
+        said = (
+            f"{way} {found['relative_frechet_distance']:.4f} at "
+            f"{found['images_per_second']:.0f} images/s"
+            for way, found in (("course", ours), ("textbook loop", theirs))
+        )
+        progress.say(f"seed {seed}: {seconds:.0f} s each; {', '.join(said)}")
+        yield {
+            budget: {
+                "seconds": seconds,
+                "course": ours,
+                "textbook_loop": theirs,
+                "course_over_textbook_loop": {name: ours[name] / theirs[name] for name in ours},
             }
-            progress.say(
-                f"{label}: {last.seconds:.0f} s each; course {ours:.4f} at {rates[0]:.0f} "
-                f"images/s, textbook loop {theirs:.4f} at {rates[1]:.0f} images/s"
-            )
-        yield found
+        }

@@ -1,12 +1,14 @@
 """What each safeguard of a GAN's training costs, in percent of a step without any.
 
-The baseline is the course's recipe without R1 penalty and without moving average. Each other row
-adds one thing to it: R1 at every 16th step, R1 at every step, the moving average, spectral
-normalisation of the discriminator's convolutions, a random shift of the real and the generated
-images that the discriminator sees, batch normalisation in the discriminator. Each round measures
+The baseline is the course's recipe without R1 penalty, moving average and minibatch standard
+deviation. Each other row adds one thing to it: R1 at every 16th step, R1 at every step, the moving
+average, the minibatch standard deviation of groups of 8, spectral normalisation of the
+discriminator's convolutions, a random shift of the real and the generated images that the
+discriminator sees, batch normalisation in the discriminator. Each round measures
 every row for some seconds, beginning with another one each time.
 
-Sources: Mescheder et al., 2018 (R1); Karras et al., 2020 (lazy R1); Miyato et al., 2018 (spectral
+Sources: Mescheder et al., 2018 (R1); Karras et al., 2020 (lazy R1); Karras et al., 2018 (minibatch
+standard deviation); Miyato et al., 2018 (spectral
 normalisation); Zhao et al., 2020 (augmentation that gradients pass through).
 """
 
@@ -32,6 +34,7 @@ CHANGES = {
     "R1 every 16 steps": {"r1": 1.0, "r1_every": 16},
     "R1 every step": {"r1": 1.0, "r1_every": 1},
     "moving average": {"average": 0.998},
+    "minibatch standard deviation": {"group": recipes.GROUP},
     "spectral normalisation": {},
     "random shifts": {},
     "batch normalisation": {"norm": "batch"},
@@ -52,7 +55,7 @@ class Shifting(nn.Module):
 
 def _bare(device: torch.device, dtype: str = "float32") -> recipes.Recipe:
     return recipes.course_recipe(
-        device, steps=ENDLESS, dtype=dtype, r1=0.0, average=0.0, norm="none"
+        device, steps=ENDLESS, dtype=dtype, r1=0.0, average=0.0, norm="none", group=0
     )
 
 

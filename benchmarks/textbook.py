@@ -86,14 +86,20 @@ def steps(
             yield len(real)
 
 
+def fresh(seed: int, device: torch.device) -> tuple[dcgan.Generator, Iterator[int]]:
+    """A generator of the paper's, and the steps that train it with the paper's settings."""
+    torch.manual_seed(seed)
+    generator = dcgan.initialise(dcgan.Generator(latent=LATENT)).to(device)
+    discriminator = dcgan.initialise(dcgan.Discriminator()).to(device)
+    return generator, steps(generator, discriminator, loader(BATCH), LATENT)
+
+
 def train(seconds: float, seed: int, device: torch.device) -> tuple[dcgan.Generator, int]:
     """Train the paper's networks with its settings for so many seconds.
 
     Returns:
         The generator in evaluation mode, and the number of real images seen.
     """
-    torch.manual_seed(seed)
-    generator = dcgan.initialise(dcgan.Generator(latent=LATENT)).to(device)
-    discriminator = dcgan.initialise(dcgan.Discriminator()).to(device)
-    seen, _ = run_for(steps(generator, discriminator, loader(BATCH), LATENT), seconds)
+    generator, training = fresh(seed, device)
+    seen, _ = run_for(training, seconds)
     return generator.eval(), seen

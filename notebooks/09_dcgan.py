@@ -1212,7 +1212,7 @@ else:
 # - Losses compare the players with each other. Quality is measured elsewhere: on samples of fixed vectors, by a distance, by variety.
 # - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum, an averaged generator and a look at the group make the pair learn several times faster, and not collapse.
 #
-# **Exercises.** [Nine exercises](../exercises/09_dcgan.ipynb), the last of them a code clinic: a
+# **Exercises.** [Ten exercises](../exercises/09_dcgan.ipynb), the last of them a code clinic: a
 # broken DCGAN to repair, fault by fault. Each check says what your answer misunderstood.
 # [Solutions](../solutions/09_dcgan.ipynb).
 #

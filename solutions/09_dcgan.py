@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises 09. DCGAN
 #
-# Eight exercises on the parts of [lesson 09](../notebooks/09_dcgan.ipynb), and a clinic for a
+# Nine exercises on the parts of [lesson 09](../notebooks/09_dcgan.ipynb), and a clinic for a
 # program with many faults.
 #
 # Put your own code where a cell says `raise NotImplementedError(...)`, run the cell, and then the
@@ -927,9 +927,144 @@ def slerp(start, end, t):
 
 
 # %% [markdown]
+# ### Exercise 9.9 (two stars). How varied is a group?
+#
+# Write the layer of section 9.9 that shows the discriminator how much the images of a group differ, equation (9.12):
+#
+# $$ s = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( x_{n,c,i,j} - \bar x_{c,i,j} \bigr)^2 }. $$
+#
+# - In: `maps`, shape (B, C, H, W); `group`, the number $N$ of images in a group, which divides B. A
+#   group is $N$ images that follow each other in the batch.
+# - Out: (B, C + 1, H, W). The maps, and after them one channel that holds the $s$ of the image's own
+#   group everywhere. Add $10^{-8}$ under the root.
+
+
+# %%
+def minibatch_std(maps: Tensor, group: int) -> Tensor:
+    """Append the spread of each image's group: (B, C, H, W) -> (B, C + 1, H, W)."""
+    ### BEGIN SOLUTION
+    groups = maps.unflatten(0, (-1, group))  # (B / N, N, C, H, W)
+    spread = (groups.var(dim=1, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (B / N,)
+    spread = spread.repeat_interleave(group)[:, None, None, None]  # (B, 1, 1, 1)
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
+    ### END SOLUTION
+
+
+# %%
+checks.minibatch_std(minibatch_std)
+
+# %% [markdown] tags=["solution"]
+# Group by group, and the variance as the mean of squares minus the square of the mean. In float32 that form loses
+# digits where the mean is large against the spread, which is why libraries avoid it; here it does no harm.
+
+
+# %% tags=["alternative"]
+def minibatch_std(maps, group):
+    done = []
+    for images in maps.split(group):
+        variance = ((images**2).mean(0) - images.mean(0) ** 2).clamp(min=0)
+        s = torch.sqrt(variance + 1e-8).mean()
+        done.append(torch.cat([images, s * torch.ones_like(images[:, :1])], dim=1))
+    return torch.cat(done)
+
+
+# %% [markdown] tags=["mistake"]
+# ### What goes wrong
+#
+# **The contrast of an image.** The deviation over the wrong axes. It runs, and says nothing about variety.
+
+
+# %% tags=["mistake"] hint="within-images"
+def minibatch_std(maps, group):
+    spread = maps.std(dim=(1, 2, 3), correction=0)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **The whole batch as one group.**
+
+
+# %% tags=["mistake"] hint="one-group"
+def minibatch_std(maps, group):
+    spread = (maps.var(dim=0, correction=0) + 1e-8).sqrt().mean()
+    return torch.cat([maps, spread.expand(len(maps), 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **Right numbers at the wrong images.** `repeat` where `repeat_interleave` belongs.
+
+
+# %% tags=["mistake"] hint="misplaced"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (-1, group))
+    spread = (groups.var(dim=1, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3)).repeat(group)
+    return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **Images that do not follow each other.** The axis of the groups stands second. Some programs do it so, and it
+# trains as well; the check asks for neighbours.
+
+
+# %% tags=["mistake"] hint="strided"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (group, -1))
+    spread = (groups.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3)).repeat(group)
+    return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **Divided by $N - 1$.** What `std` does if it is not told otherwise.
+
+
+# %% tags=["mistake"] hint="n-minus-one"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (-1, group))
+    spread = (groups.var(dim=1) + 1e-8).sqrt().mean(dim=(1, 2, 3)).repeat_interleave(group)
+    return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **The root at the end.** A mean of roots is not the root of a mean.
+
+
+# %% tags=["mistake"] hint="root-last"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (-1, group))
+    spread = (groups.var(dim=1, correction=0).mean(dim=(1, 2, 3)) + 1e-8).sqrt()
+    spread = spread.repeat_interleave(group)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **No gradient.** The number is right, and the generator learns nothing from it.
+
+
+# %% tags=["mistake"] hint="detached"
+def minibatch_std(maps, group):
+    groups = maps.detach().unflatten(0, (-1, group))
+    spread = (groups.var(dim=1, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    spread = spread.repeat_interleave(group)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **Nothing under the root.** It works until a generator draws one image over and over. Then the first step is not finite,
+# and there is no second.
+
+
+# %% tags=["mistake"] hint="slope"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (-1, group))
+    spread = groups.var(dim=1, correction=0).sqrt().mean(dim=(1, 2, 3))
+    spread = spread.repeat_interleave(group)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown]
 # ## The code clinic
 #
-# ### Exercise 9.9 (three stars). A program with many faults
+# ### Exercise 9.10 (three stars). A program with many faults
 #
 # One of the articles that this course grew from lists a DCGAN that cannot work. Here it is, retold
 # in PyTorch. The images are bytes of shape (B, 1, 28, 28). **Before you read on, count the faults:
@@ -1017,26 +1152,26 @@ plotting.architecture(
 # %% [markdown] tags=["solution"]
 # | fault | why it is one | repaired in |
 # |---|---|---|
-# | `forward` uses `z` before there is one | a network works on its argument | 9.9a |
-# | tanh after the first dense layer | its slope vanishes at both ends | 9.9a |
-# | convolutions of stride 2 | 7 to 2, and then the kernel does not fit: they shrink | 9.9a |
-# | flattened into one unit | that is a score, not an image | 9.9a |
-# | sigmoid at the end | [0, 1], where images in [-1, 1] are wanted | 9.9a |
-# | the discriminator works on `images`, a name from nowhere | its argument is ignored | 9.9b |
-# | it returns `x` | a model of x onto itself; the score is lost | 9.9b |
-# | it ends in a sigmoid | a probability rounds to 0 or 1, and its logarithm loses digits | 9.9b |
-# | `shape` is never used | the lazy layers take whatever comes first; nothing compares it | 9.9b |
-# | it never sees a generated image; there are no `labels` | nothing to tell apart | 9.9c |
-# | the generator is fitted to real images, by pixels | it never meets the discriminator | 9.9c |
-# | two loops, one after the other | the players must take turns | 9.9c |
-# | gradients are never cleared | every step follows the sum of all before it | 9.9c |
-# | bytes go in as they are | 0 to 255 against [-1, 1]: brightness gives them away | 9.9c |
+# | `forward` uses `z` before there is one | a network works on its argument | 9.10a |
+# | tanh after the first dense layer | its slope vanishes at both ends | 9.10a |
+# | convolutions of stride 2 | 7 to 2, and then the kernel does not fit: they shrink | 9.10a |
+# | flattened into one unit | that is a score, not an image | 9.10a |
+# | sigmoid at the end | [0, 1], where images in [-1, 1] are wanted | 9.10a |
+# | the discriminator works on `images`, a name from nowhere | its argument is ignored | 9.10b |
+# | it returns `x` | a model of x onto itself; the score is lost | 9.10b |
+# | it ends in a sigmoid | a probability rounds to 0 or 1, and its logarithm loses digits | 9.10b |
+# | `shape` is never used | the lazy layers take whatever comes first; nothing compares it | 9.10b |
+# | it never sees a generated image; there are no `labels` | nothing to tell apart | 9.10c |
+# | the generator is fitted to real images, by pixels | it never meets the discriminator | 9.10c |
+# | two loops, one after the other | the players must take turns | 9.10c |
+# | gradients are never cleared | every step follows the sum of all before it | 9.10c |
+# | bytes go in as they are | 0 to 255 against [-1, 1]: brightness gives them away | 9.10c |
 #
 # Once generated images do enter the discriminator's turn, one more can be made: they must be
 # detached there.
 
 # %% [markdown]
-# #### Exercise 9.9a. The generator
+# #### Exercise 9.10a. The generator
 #
 # Write the class. The image grows from 128 maps of 7 × 7, which the first layer makes of $z$ alone.
 # Between layers stand ReLUs (or their relatives); batch normalisation is welcome. The output can
@@ -1323,7 +1458,7 @@ class ClinicGenerator(nn.Module):
 
 
 # %% [markdown]
-# #### Exercise 9.9b. The discriminator
+# #### Exercise 9.10b. The discriminator
 #
 # Write the class: one logit for each image, positive for real. `shape` is the images' shape
 # (C, H, W), where H and W are multiples of 4. The network must fit it whatever it is.
@@ -1484,7 +1619,7 @@ class ClinicDiscriminator(nn.Module):
 
 
 # %% [markdown]
-# #### Exercise 9.9c. The step
+# #### Exercise 9.10c. The step
 #
 # Write one training step for images that come as bytes.
 #

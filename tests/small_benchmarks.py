@@ -25,6 +25,7 @@ from benchmarks import (
     stabilising,
     summary,
     ten_minutes,
+    textbook_time,
     throughput,
     time_to_quality,
 )
@@ -61,6 +62,9 @@ def shrink(monkeypatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(modes, "COUNT", 150)
     monkeypatch.setattr(quality, "MINUTES", 1)
     monkeypatch.setattr(ten_minutes, "MINUTES", 2)
+    monkeypatch.setattr(textbook_time, "MINUTE", 0.01)
+    monkeypatch.setattr(textbook_time, "MINUTES", 3)
+    monkeypatch.setattr(textbook_time, "KEPT", (1, 3))
     monkeypatch.setattr(collapse, "EPOCH", 80)
     monkeypatch.setattr(collapse, "FACTORS", (1.0, 2.0))
     monkeypatch.setattr(collapse, "MEASUREMENTS", 3)

@@ -39,9 +39,20 @@ def quality_run() -> dict:
         f"{minutes} minutes": {
             "seconds": 60.0 * minutes,
             "course": {"relative_frechet_distance": 0.1 / minutes},
-            "textbook_loop": {"relative_frechet_distance": 0.9 / minutes},
         }
         for minutes in (3, 10)
+    }
+
+
+def loop_run() -> dict:
+    return {
+        "points": {
+            f"{minutes} minutes": {
+                "seconds": 60.0 * minutes,
+                "relative_frechet_distance": 0.9 / minutes,
+            }
+            for minutes in (3, 10)
+        }
     }
 
 
@@ -60,18 +71,22 @@ def test_figures_say_their_numbers_to_readers_who_cannot_see_them(results):
     alt = figures.rates(read("throughput")).alt
     assert "textbook loop 400" in alt and "the course, in bfloat16 1,000" in alt
     stored(results, "quality", {}, quality_run())
-    alt = figures.distances(read("time_to_quality"), read("quality")).alt
+    stored(results, "textbook_time", {}, loop_run())
+    three = (read(name) for name in ("time_to_quality", "quality", "textbook_time"))
+    alt = figures.distances(*three).alt
     assert "planned for 2,000 steps: 0.200 after 24 s, 0.114 after 42 s, 0.080 after 60 s" in alt
     assert "planned for 3 and 10 minutes: 0.033 after 180 s, 0.010 after 600 s" in alt
-    assert "textbook loop: 0.300 after 180 s" in alt
+    assert "textbook loop: 0.300 after 180 s, 0.090 after 600 s" in alt
 
 
 def test_seconds_of_two_machines_do_not_share_a_figure(results, tmp_path, monkeypatch):
     given = []
     distances = figures.distances
-    monkeypatch.setattr(figures, "distances", lambda *two: given.append(two[1]) or distances(*two))
-    stored(results, "quality", {}, quality_run(), threads=16)
-    figures.draw(results, tmp_path / "docs")
-    stored(results, "quality", {}, quality_run(), threads=2)
-    figures.draw(results, tmp_path / "docs")
-    assert given[0] is None and given[1]["3 minutes"]
+    monkeypatch.setattr(figures, "distances", lambda *all: given.append(all[1:]) or distances(*all))
+    for threads in (16, 2):
+        stored(results, "quality", {}, quality_run(), threads)
+        stored(results, "textbook_time", {}, loop_run(), threads)
+        figures.draw(results, tmp_path / "docs")
+    assert given[0] == (None, None)
+    longer, loop = given[1]
+    assert longer["3 minutes"] and loop["points"]

@@ -17,6 +17,7 @@ from benchmarks import (
     memory,
     stabilising,
     textbook,
+    time_to_quality,
 )
 from benchmarks import augmentation as augmented
 from course_lib import data, recipes, training
@@ -33,16 +34,47 @@ def test_quality_gives_the_textbook_loop_as_many_seconds(small, monkeypatch):
     monkeypatch.setattr(
         textbook, "train", lambda seconds, *rest: given.append(seconds) or train(seconds, *rest)
     )
-    found = [result_of(name, small) for name in ("quality", "ten_minutes")]
-    rows = found[0]["1 minutes"], found[1]["2 minutes"]
-    for row, steps, seconds in zip(rows, (2, 4), given, strict=True):
-        assert row["steps"] == steps
-        assert row["seconds"]["median"] == pytest.approx(seconds, abs=1e-4)
-        for name in ("relative_frechet_distance", "images_per_second"):
-            ours, theirs = (row[way][name]["median"] for way in ("course", "textbook_loop"))
-            assert row["course_over_textbook_loop"][name]["median"] == pytest.approx(
-                ours / theirs, rel=1e-3
-            )
+    row, (seconds,) = result_of("quality", small)["1 minutes"], given
+    assert row["steps"] == 2
+    assert row["seconds"]["median"] == pytest.approx(seconds, abs=1e-4)
+    for name in ("relative_frechet_distance", "images_per_second"):
+        ours, theirs = (row[way][name]["median"] for way in ("course", "textbook_loop"))
+        assert row["course_over_textbook_loop"][name]["median"] == pytest.approx(
+            ours / theirs, rel=1e-3
+        )
+
+
+def test_ten_minutes_plans_the_course_for_its_own_time(small):
+    row = result_of("ten_minutes", small)["2 minutes"]
+    assert row["steps"] == 4
+    images = row["steps"] * recipes.course_recipe(CPU).batch
+    rate = row["course"]["images_per_second"]["median"]
+    assert images / rate == pytest.approx(row["seconds"]["median"], rel=1e-2)
+    assert row["course"]["relative_frechet_distance"]["median"] > 0
+
+
+@pytest.mark.parametrize(
+    ("distances", "reached"), [([0.3, 0.08, 0.07], 2), ([0.3, 0.2, 0.1], None)]
+)
+def test_the_textbook_loop_is_stopped_at_each_minute(small, monkeypatch, distances, reached):
+    """With distances of our own: the first within the goal counts, and training goes on."""
+    monkeypatch.setattr(time_to_quality, "GOAL", 0.08)
+    given, modes = iter(distances), []
+
+    def measured(device):
+        return lambda generator, latent: modes.append(generator.training) or next(given)
+
+    monkeypatch.setattr(measuring, "distance_on", measured)
+    found = result_of("textbook_time", small)
+    assert modes == [False] * 3  # samples are drawn in evaluation mode
+    points = found["points"]
+    assert list(points) == ["1 minutes", "3 minutes"]
+    for minute, point in ((1, points["1 minutes"]), (3, points["3 minutes"])):
+        assert point["relative_frechet_distance"]["median"] == distances[minute - 1]
+    first, last = (points[f"{minute} minutes"]["seconds"]["median"] for minute in (1, 3))
+    assert first < last
+    seconds = found["seconds_to_goal"]["median"]
+    assert seconds is None if reached is None else first < seconds < last
 
 
 def test_collapse_measures_each_rate_along_three_times_the_steps(small, monkeypatch):

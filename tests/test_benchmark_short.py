@@ -62,7 +62,7 @@ def test_every_way_trains_the_same_networks_with_the_same_batch(small):
 def test_safeguards_are_priced_against_none(small):
     found = result_of("safeguards", small)
     rates, costs = found["images_per_second"], found["percent_of_a_step"]
-    assert list(rates) == ["none", *costs] and len(costs) == 6
+    assert list(rates) == ["none", *costs] and len(costs) == 7
     for name, cost in costs.items():
         expected = 100 * (rates["none"]["median"] / rates[name]["median"] - 1)
         assert cost["median"] == pytest.approx(expected, abs=0.01)

@@ -35,9 +35,10 @@ def refusal(check, answer) -> CheckFailed:
     [
         (checks.discriminator_loss, losses.discriminator_loss),
         (checks.initialise, dcgan.initialise),
+        (checks.minibatch_std, lambda maps, group: dcgan.MinibatchStd(group)(maps)),
         (checks.slerp, latent.slerp),
     ],
-    ids=["discriminator_loss", "initialise", "slerp"],
+    ids=["discriminator_loss", "initialise", "minibatch_std", "slerp"],
 )
 def test_the_library_keeps_what_the_exercise_asks_for(check, kept, capsys):
     check(kept)
@@ -280,6 +281,23 @@ class CutDiscriminator(nn.Module):
 
 
 D, G, AVERAGE = "discriminator_step", "generator_step", "update_average"
+
+
+def _spread_with(deviation):
+    """An answer that averages something else of a group (B / N, N, C, H, W) over C, H and W."""
+
+    def answer(maps, n):
+        spread = deviation(maps.unflatten(0, (-1, n))).mean((1, 2, 3)).repeat_interleave(n)
+        return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, *maps.shape[2:])], 1)
+
+    return answer
+
+
+def _spread_of_each_place(maps, n):
+    spread = maps.unflatten(0, (-1, n)).std(1, correction=0).mean(1, keepdim=True)
+    return torch.cat([maps, spread.repeat_interleave(n, 0)], 1)
+
+
 WRONG = {
     "a float size": ("transposed_size", lambda h, k, s, p: (h - 1) * s + k - 2.0 * p, "type"),
     "another size": ("transposed_size", lambda h, k, s, p: h * s, "wrong"),
@@ -345,6 +363,33 @@ WRONG = {
         "slerp",
         lambda u, v, t: latent.slerp(F.normalize(u, dim=1), F.normalize(v, dim=1), t),
         "wrong",
+    ),
+    "mean variance": ("minibatch_std", _spread_with(lambda x: x.var(1, correction=0)), "variance"),
+    "mean distance": (
+        "minibatch_std",
+        _spread_with(lambda x: (x - x.mean(1, keepdim=True)).abs().mean(1)),
+        "wrong",
+    ),
+    "spread of each place": ("minibatch_std", _spread_of_each_place, "per-position"),
+    "spread first": (
+        "minibatch_std",
+        lambda maps, n: dcgan.MinibatchStd(n)(maps).roll(1, 1),
+        "first",
+    ),
+    "maps less their mean": (
+        "minibatch_std",
+        lambda maps, n: dcgan.MinibatchStd(n)(maps - maps.mean(0)),
+        "maps",
+    ),
+    "spread alone": (
+        "minibatch_std",
+        lambda maps, n: dcgan.MinibatchStd(n)(maps)[:, -1:],
+        "shape",
+    ),
+    "spread as a number": (
+        "minibatch_std",
+        lambda maps, n: dcgan.MinibatchStd(n)(maps.detach()),
+        "detached",
     ),
     "no ReLU": ("ClinicGenerator", LinearGenerator, "linear"),
     "an object": ("ClinicGenerator", NarrowGenerator(), "class"),

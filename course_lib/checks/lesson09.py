@@ -15,6 +15,7 @@ from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer
 from course_lib.checks.lesson09_clinic import ClinicDiscriminator, ClinicGenerator
 from course_lib.checks.lesson09_clinic_step import clinic_step
+from course_lib.checks.lesson09_group import minibatch_std
 from course_lib.checks.lesson09_players import discriminator_step, generator_step
 from course_lib.checks.lesson09_probes import ask, close, number_of, own_randomness, refuse_match
 from course_lib.checks.lesson09_samples import sample, slerp, update_average
@@ -27,6 +28,7 @@ __all__ = [
     "discriminator_step",
     "generator_step",
     "initialise",
+    "minibatch_std",
     "sample",
     "slerp",
     "transposed_size",

@@ -61,7 +61,7 @@ def _forward(network: nn.Module, inputs: Tensor) -> Any:
 
 
 def ClinicGenerator(answer: Any) -> None:
-    """Exercise 9.9a: from (B, Z) to images (B, 1, 28, 28) in [-1, 1]."""
+    """Exercise 9.10a: from (B, Z) to images (B, 1, 28, 28) in [-1, 1]."""
     with own_randomness(990) as random:
         for latent in (64, 10):
             network = _built(answer, "ClinicGenerator", latent)
@@ -193,7 +193,7 @@ def _expect_range(network: nn.Module, z: Tensor) -> None:
 
 
 def ClinicDiscriminator(answer: Any) -> None:
-    """Exercise 9.9b: one logit for each image, for images of any shape given at the start."""
+    """Exercise 9.10b: one logit for each image, for images of any shape given at the start."""
     with own_randomness(991) as random:
         network = _built(answer, "ClinicDiscriminator", (1, SIDE, SIDE))
         images = _random_images(random, (1, SIDE, SIDE)).requires_grad_()

@@ -30,7 +30,7 @@ SIDE, BATCH = 28, 4
 
 
 def clinic_step(answer: Answer) -> None:
-    """Exercise 9.9c: one step of each player, on linear networks whose gradients are known."""
+    """Exercise 9.10c: one step of each player, on linear networks whose gradients are known."""
     with own_randomness(992) as random:
         diary: list = []
         generator = TinyGenerator(random, diary, SIDE)
