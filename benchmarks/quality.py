@@ -30,9 +30,10 @@ def plan(device: torch.device, minutes: int | None = None) -> Nested:
     return {"dtype": recipe.dtype, "batch": recipe.batch, **budget}
 
 
-def budgets(plan: Nested) -> list[str]:
-    """The names of a plan's budgets, such as "3 minutes"."""
-    return [name for name in plan if name.endswith(" minutes")]
+def budget_of(plan: Nested) -> str:
+    """The name of a plan's budget, such as "3 minutes"."""
+    (name,) = (name for name in plan if name.endswith(" minutes"))
+    return name
 
 
 def course(
@@ -63,7 +64,7 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
     """Both distances and both rates, under one seed after the other."""
     distance = measuring.distance_on(device)
     images = data.load_images("fashion-mnist", "train", 32)
-    (budget,) = budgets(plan)
+    budget = budget_of(plan)
     progress = Progress(len(repeats))
     for seed in repeats:
         seconds, ours = course(plan, budget, seed, images, distance, device)

@@ -4,12 +4,12 @@ The baseline is the course's recipe without R1 penalty, moving average and minib
 deviation. Each other row adds one thing to it: R1 at every 16th step, R1 at every step, the moving
 average, the minibatch standard deviation of groups of 8, spectral normalisation of the
 discriminator's convolutions, a random shift of the real and the generated images that the
-discriminator sees, batch normalisation in the discriminator. Each round measures
-every row for some seconds, beginning with another one each time.
+discriminator sees, batch normalisation in the discriminator. Each round measures every row for some
+seconds, beginning with another one each time.
 
 Sources: Mescheder et al., 2018 (R1); Karras et al., 2020 (lazy R1); Karras et al., 2018 (minibatch
-standard deviation); Miyato et al., 2018 (spectral
-normalisation); Zhao et al., 2020 (augmentation that gradients pass through).
+standard deviation); Miyato et al., 2018 (spectral normalisation); Zhao et al., 2020 (augmentation
+that gradients pass through).
 """
 
 from __future__ import annotations

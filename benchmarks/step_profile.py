@@ -27,9 +27,11 @@ GROUPS = {
     "activations": r"relu|tanh|Relu|Tanh",
     "optimiser": r"^Optimizer|adam",
     "moving_average": r"lerp|^aten::copy_$|_foreach_copy",
-    "losses_and_penalty": r"softplus|Softplus|aten::(mean|sum|neg|square|add)$"
-    r"|(Mean|Sum|Neg|Sub|Add|Mul|Pow)Backward|ones_like",
-    "data": r"^aten::(index|randn|normal|to$|div$|sub$|contiguous|clone|slice)",
+    # The spread is the discriminator's of a group, see `models.dcgan.MinibatchStd`.
+    "losses_penalty_and_spread": r"softplus|Softplus|ones_like"
+    r"|aten::(mean|sum|neg|square|add|sub|sqrt|cat|repeat_interleave|unflatten|expand)$"
+    r"|(Mean|Sum|Neg|Sub|Add|Mul|Pow|Sqrt|Cat|Index|Expand)\w*Backward",
+    "data": r"^aten::(index|randn|normal|to$|div$|contiguous|clone|slice)",
 }
 
 
@@ -82,5 +84,5 @@ def shares(
     # The penalty is made of convolutions too, so it is what its step takes longer than another.
     extra = max(0.0, sum(first.values()) - sum(plain.values()))
     spent = {group: seconds * period for group, seconds in plain.items()}
-    spent["losses_and_penalty"] += extra
+    spent["losses_penalty_and_spread"] += extra
     return {group: 100 * seconds / sum(spent.values()) for group, seconds in spent.items()}

@@ -27,7 +27,7 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
     """Distance, seconds and rate, under one seed after the other."""
     distance = measuring.distance_on(device)
     images = data.load_images("fashion-mnist", "train", 32)
-    (budget,) = quality.budgets(plan)
+    budget = quality.budget_of(plan)
     progress = Progress(len(repeats))
     for seed in repeats:
         seconds, ours = quality.course(plan, budget, seed, images, distance, device)

@@ -39,7 +39,8 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
             seen, seconds = seen + images, seconds + spent
             now = distance(generator.eval(), textbook.LATENT)
             generator.train()
-            print(f"  seed {seed}, minute {minute}: {now:.4f}, {seen / seconds:.0f} images/s")
+            rate = f"{seen / seconds:.0f} images/s"
+            print(f"  seed {seed}, minute {minute}: {now:.4f}, {rate}", flush=True)
             if minute in KEPT:
                 found["points"][f"{minute} minutes"] = {
                     "seconds": seconds,

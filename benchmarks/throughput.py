@@ -11,6 +11,8 @@ time:
   moving average;
 - the course without these two safeguards.
 
+The discriminator's look at a group is part of the networks: all of them train with it.
+
 Each round also measures the machine's peak, as products of square matrices, for the share of it
 that a whole training step reaches, and takes a profile of the course's step.
 """

@@ -18,7 +18,7 @@ from benchmarks.progress import Progress
 from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
-STEPS = 2_400
+STEPS = 1_800
 GOAL = 0.08
 POINTS = (70, 80, 90, 100)  # percent of the steps
 

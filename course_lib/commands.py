@@ -121,7 +121,7 @@ def train_dcgan(
                 same = {key: getattr(recipe, key) for key in ("channels", "size", "seed")}
                 width = recipe.discriminator_width or recipe.width  # of both, as in the paper
                 recipe = recipes.paper_recipe(recipe.steps, width=width, **same)
-            world.share_size(recipe.batch)
+            world.share_size(recipe.batch, recipe.group)
             world.first(
                 lambda: print("Measuring which number format is faster on this machine ...")
             )

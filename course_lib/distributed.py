@@ -58,17 +58,25 @@ class World:
     size: int = 1
     local_rank: int = 0
 
-    def share_size(self, batch: int) -> int:
+    def share_size(self, batch: int, group: int = 0) -> int:
         """Rows of a batch that fall to each process.
 
+        Args:
+            batch: rows in all.
+            group: rows that belong together, see `models.dcgan.MinibatchStd`; 0 for none.
+
         Raises:
-            RuntimeSettingError: if the batch cannot be shared equally.
+            RuntimeSettingError: if the batch cannot be shared equally without cutting a group.
         """
-        if batch % self.size:
-            fitting = [str(size) for size in range(1, self.size + 1) if batch % size == 0]
+        whole = max(1, group)
+        if batch % (self.size * whole):
+            sizes = range(1, min(self.size, batch) + 1)
+            fitting = [str(size) for size in sizes if batch % (size * whole) == 0]
+            groups = f" into shares of whole groups of {group}" if group else ""
+            advice = f"Start {' or '.join(fitting[-2:])}, or change" if fitting else "Change"
             raise RuntimeSettingError(
-                f"expected a number of processes that divides the batch of {batch}, got "
-                f"{self.size}. Start {' or '.join(fitting[-2:])}, or change the batch."
+                f"expected a number of processes that divides the batch of {batch}{groups}, got "
+                f"{self.size}. {advice} the batch."
             )
         return batch // self.size
 
@@ -216,13 +224,7 @@ def spread(state: GanState, world: World) -> None:
     """
     if world.size == 1:
         return
-    share, group = world.share_size(state.recipe.batch), state.recipe.group
-    if group and share % group:
-        raise RuntimeSettingError(
-            f"expected shares of a batch that groups of {group} divide, got {share} images for "
-            f"each of {world.size} processes. Start {state.recipe.batch // group} processes or a "
-            "divisor of that, or change the batch."
-        )
+    world.share_size(state.recipe.batch, state.recipe.group)
     parts = [
         state.generator,
         state.discriminator,

@@ -159,7 +159,8 @@ def relativistic_loss(better_logits: Tensor, worse_logits: Tensor) -> Tensor:
 def squared_gradient_norm(logits: Tensor, images: Tensor) -> Tensor:
     """The squared norm of the logit's gradient with respect to the image, averaged over the batch.
 
-    R1 is gamma / 2 times this at real images. The graph is kept, so that it can be minimised.
+    R1 is gamma / 2 times this at real images. The graph is kept, so that it can be minimised. Where
+    logits depend on other images too, the gradient is that of the sum of all logits.
 
     Args:
         logits: (B,), computed from `images`.
@@ -187,7 +188,7 @@ def gradient_penalty(
 
     Args:
         critic: images (B, C, H, W) -> scores (B,), each of its own image alone: no batch
-            normalisation.
+            normalisation and no minibatch standard deviation.
         real: real images, (B, C, H, W).
         fake: as many generated images; the penalty does not reach the generator.
         mix: how much of the real image, in [0, 1], (B,); drawn uniformly by the caller.

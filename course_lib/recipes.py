@@ -28,7 +28,7 @@ class Recipe:
         depth: hidden layers of the generator at each size, see `models.dcgan`; the paper has 1.
         norm: normalisation in the discriminator, "batch" or "none".
         group: images of a batch whose spread the discriminator sees, see `models.dcgan`; 0 for
-            none.
+            none. The only setting whose value here is not the course's: see `course_recipe`.
         initial: initial weights, "paper" for N(0, 0.02), "fan-in" for torch's default.
         loss: a name in `losses.LOSSES`.
         rate: learning rate of both Adam optimisers.
@@ -79,6 +79,11 @@ class Recipe:
             raise ValueError(
                 f"expected a group of 0, or of 2 or more that divides the batch of {self.batch}, "
                 f"got {self.group}"
+            )
+        if self.group and self.slope_one:
+            raise ValueError(
+                "expected slope_one or a group, got both: the penalty is on the slope of each "
+                "image's own logit. Set group=0."
             )
         for name, allowed in (
             ("norm", ("batch", "none")),

@@ -1219,8 +1219,8 @@ verify.claim(
 # some hundreds, and the decoder draws their mean. For this encoder, no better decoder would make much of a
 # difference: the blur is the answer to the question that was asked. More nats would, at the price of section 6.9.
 # Other questions have other answers. A **generative adversarial network** (lessons 07 to 09) has no squared error: a
-# second network judges whether a picture looks real, and a blurred one does not. Here the course's own one serves as
-# a yardstick, trained for 400 steps of 32 images, fewer than the VAE saw, each at the price of more arithmetic.
+# second network judges whether a picture looks real, and a blurred one does not. Here a narrower form of the course's own
+# one, whose discriminator sees one image at a time, serves as a yardstick, trained for 400 steps of 32 images, fewer than the VAE saw, each at the price of more arithmetic.
 #
 # To measure blur, take the **gradient magnitude**: the mean length of the grey level's slope from pixel to
 # pixel.

@@ -1231,7 +1231,7 @@ verify.claim(
 
 # %% [markdown]
 # The ring told the truth about images, too: with the same plain loss, momentum makes the difference between most kinds
-# and few, if one may call them kinds. In so short a training the course's recipe, with pairs, R1 and an averaged generator, is not ahead of
+# and few, if one may call them kinds. In so short a training the course's recipe, with pairs, R1 and an averaged generator but without its look at a group (lesson 09), is not ahead of
 # the plain loss without momentum. What each of its parts is good for is the subject of lessons 08 and 09.
 # For the form with 1,000 kinds and longer trainings, run `python -m benchmarks modes`.
 #

@@ -766,18 +766,21 @@ powers = beta ** torch.arange(t - 1, -1, -1, dtype=torch.float64)
 verify.equation("9.11", average, beta**t * weights[0] + (1 - beta) * (powers * weights[1:]).sum())
 
 # %% [markdown]
-# **A look at the group.** A discriminator that sees one image at a time cannot see that a generator draws
-# always the same: each image may be a good one. So it is shown, beside each image, how much the images of
-# a **group** differ. A group is $N$ images that follow each other in the batch, all real or all generated. Write $x_{n,c,i,j}$
-# for the number in channel $c$ at position $(i, j)$ of the last maps, $C \times H \times W$, for image $n$ of the group,
-# and $\bar x_{c,i,j}$ for the mean over the group. The **minibatch standard deviation** (Karras et al., 2018, section 3) is
+# **A look at the group.** A discriminator that sees one image at a time can learn that a generator always draws the same
+# only by remembering that image from step to step, and by then the generator may draw another. Nothing in its
+# answer to one image says: differ from the others. So it is shown, beside each image, how much the images of
+# a **group** differ. A group is $N$ images that follow each other in the batch, all real or all generated. Write $h_{n,c,i,j}$
+# for the number in channel $c$ at position $(i, j)$ of the discriminator's last maps, $C \times H \times W$ (here 128 x 4 x 4), for
+# image $n$ of the group, and $\bar h_{c,i,j}$ for the mean over the group. The **minibatch standard deviation** $\delta$ is
 # the standard deviation over the group, averaged over all channels and positions:
 #
-# $$ s = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( x_{n,c,i,j} - \bar x_{c,i,j} \bigr)^2 }. \tag{9.12} $$
+# $$ \delta = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( h_{n,c,i,j} - \bar h_{c,i,j} \bigr)^2 }. \tag{9.12} $$
 #
 # This one number is appended to the maps of each image of the group, as a channel that is the same
-# everywhere. The last layer can then raise the logits of a group that is as varied as real ones, and the generator
-# is told how to become more so.
+# everywhere. The last layer adds a multiple of $\delta$ to each logit of the group. While generated groups vary less than real
+# ones, a positive multiple tells them apart, and through it the generator is told to vary more; should they vary more
+# than real ones, the multiple can change its sign. (Karras et al., 2018, section 3, take the whole batch as one group. It is a
+# simpler form of minibatch discrimination, by Salimans et al., 2016.)
 
 
 # %% tags=["keep"]
@@ -805,8 +808,8 @@ verify.equation(
 # %% [markdown]
 # The $10^{-8}$ is there for a group whose images agree: the root has no finite slope at zero. The course has $N = 8$, four
 # groups in a batch of 32. Batch normalisation, too, let an image's logit depend on its neighbours, through the mean and
-# variance of every channel; here it depends on them through $s$ alone. In (9.10), $a(x)$ now means the sum of the group's
-# logits, each of which depends on $x$. The library keeps this layer as `dcgan.MinibatchStd`.
+# variance of every channel; here it depends on them through $\delta$ alone. In (9.10), $a(x)$ now means the sum of the group's
+# logits, each of which depends on the image $x$. The library keeps this layer as `dcgan.MinibatchStd`.
 #
 # **Predict before you run.** The next cell trains with all eight changes on *one* epoch of
 # images. The plain DCGAN of Figure 9.5 saw half an epoch. How far down will the distance go?
@@ -1072,7 +1075,7 @@ def train_on(recipe: recipes.Recipe, blind: bool = False) -> tuple[list[float], 
 # are trained for 400 steps more, at the full learning rate, in three ways. One is the course's
 # recipe. The *reckless* one gives up what holds it: no pairs, no penalty, Adam's
 # default $\beta_1 = 0.9$ and $\beta_2 = 0.999$, and twice the rate. The third is as reckless, and *blind*: its
-# discriminator has lost its look at the group, too. **Predict before you run:** which of them lose their variety?
+# discriminator sees 0 in the place of $\delta$. (That also moves all of its logits by one constant, at first.) **Predict before you run:** which of them lose their variety?
 
 # %% tags=["nbval-ignore-output"]
 careful = dataclasses.replace(recipe, steps=400, decay="none")
@@ -1240,6 +1243,7 @@ else:
 # - T. White. *Sampling Generative Networks.* 2016. Section 2.1 (spherical interpolation).
 # - M. Heusel et al. *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium.* NeurIPS 2017. (The Fréchet distance of features.)
 # - L. Mescheder, A. Geiger, S. Nowozin. *Which Training Methods for GANs do actually Converge?* ICML 2018. Section 4.1 (R1).
+# - T. Salimans et al. *Improved Techniques for Training GANs.* NeurIPS 2016. Section 3.2 (minibatch discrimination).
 # - T. Karras et al. *Progressive Growing of GANs for Improved Quality, Stability, and Variation.* ICLR 2018.
 #   Section 3 (minibatch standard deviation); appendix A, table 2 (two convolutions at each size).
 # - T. Karras et al. *Analyzing and Improving the Image Quality of StyleGAN.* CVPR 2020. Section 3.1 (lazy regularisation).

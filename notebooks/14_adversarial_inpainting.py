@@ -1342,7 +1342,7 @@ if stored:
 
 # %% [markdown]
 # On one thread of a busy processor, searching an image took 373 to 662 times as long as one pass of the network with L1
-# alone, and its error was larger under each of the three seeds, although its DCGAN had the course's full training.
+# alone, and its error was larger under each of the three seeds, although its DCGAN was trained for as many steps as `make train` takes.
 #
 # What the search has and the networks have not: it was trained for no hole, and takes any. What it lacks: if the generator
 # cannot draw the image, no $z$ agrees with the known pixels, and a seam remains. And its answer is the *mode* of

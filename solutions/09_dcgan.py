@@ -931,12 +931,16 @@ def slerp(start, end, t):
 #
 # Write the layer of section 9.9 that shows the discriminator how much the images of a group differ, equation (9.12):
 #
-# $$ s = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( x_{n,c,i,j} - \bar x_{c,i,j} \bigr)^2 }. $$
+# $$ \delta = \frac{1}{C H W} \sum_{c, i, j} \sqrt{ \frac1N \sum_{n=1}^{N} \bigl( h_{n,c,i,j} - \bar h_{c,i,j} \bigr)^2 }, $$
+#
+# where $h_{n,c,i,j}$ is the number of image $n$ of the group in channel $c$ at position $(i, j)$, and $\bar h_{c,i,j}$ the mean
+# over the group.
 #
 # - In: `maps`, shape (B, C, H, W); `group`, the number $N$ of images in a group, which divides B. A
 #   group is $N$ images that follow each other in the batch.
-# - Out: (B, C + 1, H, W). The maps, and after them one channel that holds the $s$ of the image's own
-#   group everywhere. Add $10^{-8}$ under the root.
+# - Out: (B, C + 1, H, W). The maps, and after them one channel that holds the $\delta$ of the image's own
+#   group everywhere. Gradients pass through both. Where all images of a group agree, the root has no finite
+#   slope: add $10^{-8}$ under it.
 
 
 # %%
@@ -955,7 +959,7 @@ checks.minibatch_std(minibatch_std)
 
 # %% [markdown] tags=["solution"]
 # Group by group, and the variance as the mean of squares minus the square of the mean. In float32 that form loses
-# digits where the mean is large against the spread, which is why libraries avoid it; here it does no harm.
+# digits where the mean is large against the spread, and may come out below zero: hence the `clamp`.
 
 
 # %% tags=["alternative"]
@@ -963,8 +967,8 @@ def minibatch_std(maps, group):
     done = []
     for images in maps.split(group):
         variance = ((images**2).mean(0) - images.mean(0) ** 2).clamp(min=0)
-        s = torch.sqrt(variance + 1e-8).mean()
-        done.append(torch.cat([images, s * torch.ones_like(images[:, :1])], dim=1))
+        spread = torch.sqrt(variance + 1e-8).mean()
+        done.append(torch.cat([images, spread * torch.ones_like(images[:, :1])], dim=1))
     return torch.cat(done)
 
 
@@ -1002,8 +1006,8 @@ def minibatch_std(maps, group):
 
 
 # %% [markdown] tags=["mistake"]
-# **Images that do not follow each other.** The axis of the groups stands second. Some programs do it so, and it
-# trains as well; the check asks for neighbours.
+# **Images that do not follow each other.** The axis of the groups stands second. The authors' own program does it so, and in
+# shuffled batches it makes no difference. The exercise asks for neighbours.
 
 
 # %% tags=["mistake"] hint="strided"
@@ -1011,6 +1015,18 @@ def minibatch_std(maps, group):
     groups = maps.unflatten(0, (group, -1))
     spread = (groups.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3)).repeat(group)
     return torch.cat([maps, spread[:, None, None, None].expand(-1, 1, *maps.shape[2:])], dim=1)
+
+
+# %% [markdown] tags=["mistake"]
+# **N groups instead of groups of N.**
+
+
+# %% tags=["mistake"] hint="count"
+def minibatch_std(maps, group):
+    groups = maps.unflatten(0, (group, -1))
+    spread = (groups.var(dim=1, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    spread = spread.repeat_interleave(len(maps) // group)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], dim=1)
 
 
 # %% [markdown] tags=["mistake"]

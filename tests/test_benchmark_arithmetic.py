@@ -149,7 +149,7 @@ def test_the_peak_is_that_of_the_fastest_product(monkeypatch):
         ("autograd::engine::evaluate_function: TanhBackward0", "activations"),
         ("Optimizer.step#Adam.step", "optimiser"),
         ("aten::lerp_", "moving_average"),
-        ("autograd::engine::evaluate_function: SoftplusBackward0", "losses_and_penalty"),
+        ("autograd::engine::evaluate_function: SoftplusBackward0", "losses_penalty_and_spread"),
         ("aten::index_select", "data"),
         ("aten::detach", "the rest"),
     ],
@@ -173,5 +173,5 @@ def test_the_penalty_is_what_its_step_takes_longer(monkeypatch):
     found = step_profile.shares(state, steps, CPU)
     assert profiled == [[5], [6, 7, 8]]
     # A step takes 1 second and the penalty another one: 5 seconds in a period of 4 steps.
-    assert found["losses_and_penalty"] == pytest.approx(100 * (4 / 8 + 1) / 5)
+    assert found["losses_penalty_and_spread"] == pytest.approx(100 * (4 / 8 + 1) / 5)
     assert found["data"] == pytest.approx(100 * (4 / 8) / 5)

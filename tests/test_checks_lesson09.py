@@ -293,6 +293,16 @@ def _spread_with(deviation):
     return answer
 
 
+def _off(groups):
+    return groups - groups.mean(1, keepdim=True)
+
+
+def _spread_by_numpy(maps, n):
+    spread = torch.from_numpy(maps.numpy().reshape(-1, n, *maps.shape[1:]).std(1))
+    spread = spread.mean((1, 2, 3)).repeat_interleave(n)[:, None, None, None]
+    return torch.cat([maps, spread.expand(-1, 1, *maps.shape[2:])], 1)
+
+
 def _spread_of_each_place(maps, n):
     spread = maps.unflatten(0, (-1, n)).std(1, correction=0).mean(1, keepdim=True)
     return torch.cat([maps, spread.repeat_interleave(n, 0)], 1)
@@ -388,8 +398,34 @@ WRONG = {
     ),
     "spread as a number": (
         "minibatch_std",
-        lambda maps, n: dcgan.MinibatchStd(n)(maps.detach()),
+        lambda maps, n: torch.cat([maps, dcgan.MinibatchStd(n)(maps.detach())[:, -1:]], 1),
         "detached",
+    ),
+    "spread by numpy": ("minibatch_std", _spread_by_numpy, "detached"),
+    "maps as numbers": (
+        "minibatch_std",
+        lambda maps, n: torch.cat([maps.detach(), dcgan.MinibatchStd(n)(maps)[:, -1:]], 1),
+        "cut",
+    ),
+    "half a slope": (
+        "minibatch_std",
+        _spread_with(lambda x: (_off(x) * _off(x).detach()).mean(1).add(1e-8).sqrt()),
+        "part",
+    ),
+    "always groups of four": (
+        "minibatch_std",
+        lambda maps, n: dcgan.MinibatchStd(4 if len(maps) % 4 == 0 else 3)(maps),
+        "count",  # six images in groups of three, where N is 2
+    ),
+    "much under the root": (
+        "minibatch_std",
+        _spread_with(lambda x: (x.var(1, correction=0) + 1e-3).sqrt()),
+        "wrong",
+    ),
+    "squares less a square": (
+        "minibatch_std",
+        _spread_with(lambda x: (x.square().mean(1) - x.mean(1).square() + 1e-8).sqrt()),
+        "negative",
     ),
     "no ReLU": ("ClinicGenerator", LinearGenerator, "linear"),
     "an object": ("ClinicGenerator", NarrowGenerator(), "class"),

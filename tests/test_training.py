@@ -242,6 +242,7 @@ def test_wrong_images_are_refused():
         {"group": 1},
         {"group": -2},
         {"group": 3},  # of a batch of 8
+        {"group": 4, "slope_one": 10.0},
         {"dtype": "float16"},
         {"clip": -0.1},
         {"r1": -1.0},

@@ -123,12 +123,16 @@ class MinibatchStd(nn.Module):
 
     The standard deviation of each number in the maps over the images of a group, averaged over
     channels and positions, is the same for all of them. A generator that draws one image over and
-    over gets 0 there.
+    over gets almost 0 there (1e-4).
 
     Args:
         group: N, images a group, at least 2. Groups are neighbours in the batch.
 
-    Source: Karras et al., 2018, section 3; lesson 09, equation (9.12).
+    Raises:
+        ValueError: for a smaller group, or a batch that groups of this size do not divide.
+
+    Source: lesson 09, equation (9.12); Karras et al., 2018, section 3, with the whole batch as one
+        group.
     """
 
     def __init__(self, group: int) -> None:
@@ -168,7 +172,8 @@ class Discriminator(nn.Module):
         width: channels of the first hidden layer; each layer after it has twice as many.
         norm: "batch" as in the paper, or "none".
         group: images whose spread the last layer sees beside each of them, see `MinibatchStd`; 0
-            for none, as in the paper.
+            for none, as in the paper. With a group, a logit depends on all images of its group,
+            and `group` must divide the number of images.
     """
 
     def __init__(
