@@ -401,6 +401,11 @@ WRONG = {
         lambda maps, n: torch.cat([maps, dcgan.MinibatchStd(n)(maps.detach())[:, -1:]], 1),
         "detached",
     ),
+    "nothing under the root": (
+        "minibatch_std",
+        _spread_with(lambda x: x.var(1, correction=0).sqrt()),
+        "slope",
+    ),
     "spread by numpy": ("minibatch_std", _spread_by_numpy, "detached"),
     "maps as numbers": (
         "minibatch_std",

@@ -166,6 +166,12 @@ def _refuse_bad_slopes(answer: Answer) -> None:
         _slope(part.sum(), maps) if part.requires_grad else None
         for part in (value[:, :-1], value[:, -1])
     ]
+    if slopes[1] is not None and not slopes[1].isfinite().all():
+        fail(
+            "slope",
+            "For a group of equal images your gradient is not finite: the root has no slope at "
+            "zero. Add 1e-8 under it.",
+        )
     if slopes[0] is None or not close(slopes[0], torch.ones_like(maps)):
         fail(
             "cut",
@@ -178,12 +184,6 @@ def _refuse_bad_slopes(answer: Answer) -> None:
             "detached",
             "No gradient passes through your spread, so the generator cannot learn from it to "
             "vary more. Compute it with tensors: without `item`, `detach` or `no_grad`.",
-        )
-    if not slopes[1].isfinite().all():
-        fail(
-            "slope",
-            "For a group of equal images your gradient is not finite: the root has no slope at "
-            "zero. Add 1e-8 under it.",
         )
     varied = maps.detach()[2 * group :]
     # d delta / d h = (h - mean) / (N sigma C H W), and delta stands at N H W places.
