@@ -941,7 +941,7 @@ plotting.image_grid(
 
 # %% [markdown]
 # **Figure 9.10.** Five walks of ten steps. There are no jumps. Where the two ends are of one kind, a
-# garment changes step by step. Where they are far apart, as in the third row, from a shoe to a pullover,
+# garment changes step by step. Where they are far apart, as in the first row, from a shoe to trousers,
 # the walk passes through pictures that are neither.
 #
 # A walk along an arc can be steered by hand. In JupyterLab and on Colab the next cell shows
@@ -1107,12 +1107,14 @@ plotting.image_grid(
     torch.cat([images for _, images in outcomes.values()]),
     columns=10,
     row_labels=["blind", "reckless", "course"],
-    alt="Above ten nearly equal pictures, below ten different garments.",
+    alt="Three rows of ten pictures, of the blind, the reckless and the course's training. Only the last "
+    "row shows ten different garments.",
 )
 
 # %% [markdown]
 # **Figure 9.14.** Ten samples of each, at the moment of its least variety, from the same latent
-# vectors.
+# vectors. The blind generator draws one picture for all of them, here a black one. The reckless one draws different
+# pictures, and no garments: variety is not quality.
 
 # %% tags=["verify"]
 least = {name: min(found) for name, (found, _) in outcomes.items()}
@@ -1138,7 +1140,8 @@ verify.claim(
 # %% [markdown]
 # One epoch of good training did not protect the generator. Under five seeds the blind training fell to a variety of 0.11
 # at most. With a look at the group, but as reckless, it fell to 0.65, 0.00, 0.61, 0.13 and 0.81; the course's recipe
-# to 0.78 at least. So the look at the group helps, and it is not enough: the rest of the recipe is needed. What helps is to prevent, as above,
+# to 0.78 at least. So the look at the group keeps more variety, and it is not enough: the rest of the recipe is needed. What
+# helps is to prevent, as above,
 # and to notice: measure variety and distance now and then, on fixed latent vectors, keep
 # checkpoints, and go back to the best one.
 #
