@@ -1,13 +1,13 @@
 """Distortion against realism: critics of several weights, latent search, many answers (lesson 14).
 
-One U-Net is trained with L1 alone. From it, as many steps again are trained once with L1 alone and
-once for each weight of a local and a global critic. Of the composites of all test images stand the
-PSNR over missing pixels and the relative Fréchet distance to those images; both also relative to
-the row with L1 alone. A DCGAN of lesson 09 is trained and searched for the best agreement with the
-known pixels of some test images; its passes and seconds an image stand beside those of the network
-with L1 alone on the same images. From the same network, two that are fed noise are trained, with
-and without critics. They answer each hole several times; their spread is the mean absolute
-difference of two answers over missing pixels.
+One U-Net is trained with L1 alone. From it, training goes on for some more steps, once with L1
+alone and once for each weight of a local and a global critic. Of the composites of all test images
+stand the PSNR over missing pixels and the relative Fréchet distance to those images; both also
+relative to the row with L1 alone. A DCGAN of lesson 09 is trained and searched for the best
+agreement with the known pixels of some test images; its passes and seconds an image stand beside
+those of the network with L1 alone on the same images. From the same network, two that are fed noise
+are trained, with and without critics. They answer each hole several times; their spread is the mean
+absolute difference of two answers over missing pixels.
 """
 
 from __future__ import annotations

@@ -199,6 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
     ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"error: not enough memory: {error or 'use smaller images'}", file=sys.stderr)
+        return 1
     except StoppedElsewhere:
         return 1  # the process that failed prints its error
     except KeyboardInterrupt:

@@ -30,6 +30,14 @@ def _check(images: Tensor, masks: Tensor) -> None:
     holes.check(masks, images, most=1 - 0.5 / (images.shape[2] * images.shape[3]))
 
 
+def _same_size(images: Tensor, shape: tuple[int, ...]) -> None:
+    """Images as the training images were, (C, H, W)."""
+    if tuple(images.shape[1:]) != shape:
+        raise holes.MaskError(
+            f"expected images of shape {shape}, as in training, got {tuple(images.shape[1:])}"
+        )
+
+
 def mean_fill(images: Tensor, masks: Tensor) -> Tensor:
     """Fill with the mean of the image's known pixels, channel by channel.
 
@@ -151,8 +159,9 @@ class MeanImage:
         self.mean = (total / len(training)).float()  # (C, H, W)
 
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Composites (B, C, H, W); errors as for `mean_fill`."""
+        """Composites (B, C, H, W); errors as for `mean_fill`, and for images of another size."""
         _check(images, masks)
+        _same_size(images, tuple(self.mean.shape))
         return holes.composite(self.mean.to(images).expand_as(images), images, masks)
 
 
@@ -180,8 +189,9 @@ class NearestImages:
         self.training, self.neighbours = training, neighbours
 
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Composites (B, C, H, W); errors as for `mean_fill`."""
+        """Composites (B, C, H, W); errors as for `mean_fill`, and for images of another size."""
         _check(images, masks)
+        _same_size(images, tuple(self.training.images.shape[1:]))
         closest = self.nearest(images, masks)  # (B, neighbours)
         picked = self.training.batch(closest.flatten().to(self.training.images.device))
         picked = picked.to(images).unflatten(0, closest.shape)  # (B, neighbours, C, H, W)
@@ -224,6 +234,7 @@ class GaussianFill:
     def __init__(self, training: ImageSet, noise: float = 1e-3) -> None:
         if not noise > 0:
             raise ValueError(f"expected a variance above 0, got {noise}")
+        self.shape = tuple(training.images.shape[1:])  # (C, H, W)
         blocks = torch.arange(len(training)).split(BLOCK)
         total, products = 0.0, 0.0
         for indices in blocks:
@@ -235,11 +246,12 @@ class GaussianFill:
         self.covariance = covariance + noise * torch.eye(len(covariance)).to(covariance)  # (P, P)
 
     def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Composites (B, C, H, W); errors as for `mean_fill`.
+        """Composites (B, C, H, W); errors as for `mean_fill`, and for images of another size.
 
         Images with the same hole, such as the centre square, share one solution of the system.
         """
         _check(images, masks)
+        _same_size(images, self.shape)
         mean, covariance = self.mean.to(images.device), self.covariance.to(images.device)
         answers = torch.zeros_like(images, dtype=torch.float64)
         distinct, which = masks.flatten(1).unique(dim=0, return_inverse=True)

@@ -56,7 +56,8 @@ function render({ model, el }) {
     draw();
   }
   function dab(x, y) {
-    const radius = model.get("radius") + 0.5, value = !model.get("erasing");
+    // At least half a diagonal: the smallest brush must reach the pixel under it from its corner.
+    const radius = Math.max(0.71, model.get("radius") + 0.5), value = !model.get("erasing");
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++)
         if ((column - x) ** 2 + (row - y) ** 2 <= radius * radius)
@@ -80,6 +81,7 @@ function render({ model, el }) {
     model.save_changes();
   }
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary) return;  // no menu button, no second finger
     event.preventDefault();
     canvas.focus();
     try { canvas.setPointerCapture(event.pointerId); } catch (error) { /* a made-up event */ }
@@ -88,7 +90,7 @@ function render({ model, el }) {
     canvas.dataset.painting = "1";
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (canvas.dataset.painting) stroke(place(event));
+    if (canvas.dataset.painting && event.isPrimary) stroke(place(event));
   });
   for (const end of ["pointerup", "pointercancel"])
     canvas.addEventListener(end, () => {
@@ -105,7 +107,7 @@ function render({ model, el }) {
     } else if (event.key === " ") {
       dab(brush[0], brush[1]);
       send();
-    } else if (event.key === "Delete") {
+    } else if (event.key === "Delete" || event.key === "Backspace") {  // a Mac's Delete key
       hole.fill(false);
       send();
     } else return;

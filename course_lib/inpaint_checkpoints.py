@@ -34,7 +34,8 @@ CLASSES = {"context encoder": ContextEncoder, "u-net": UNet}
 def _present(path: Path) -> Path:
     if not Path(path).exists():
         raise CheckpointError(
-            f"{path} is not there. Train first: python -m course_lib train inpaint"
+            f"{path} is not there. Train first: python -m course_lib train inpaint; or fill "
+            "without a network: --method harmonic"
         )
     return path
 

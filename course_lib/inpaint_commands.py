@@ -188,6 +188,9 @@ def inpaint(
     """
     try:
         photo_files.lossless(out)
+        for given in (image, mask):
+            if out.resolve() == given.resolve():
+                raise CommandError(f"{out} would be replaced by the result; choose another --out")
         photo = photo_files.read_photo(image)
         missing = photo_files.read_mask(mask, *photo.pixels.shape[:2], invert)
         way: str | nn.Module = method
@@ -199,5 +202,7 @@ def inpaint(
     except photo_files.PhotoError as error:
         raise CommandError(str(error)) from error
     height, width = missing.shape
+    if photo.alpha is not None and not photo.alpha[missing].all():
+        print("The hole is transparent in places and stays so: remove the alpha channel to see it.")
     print(f"{out}: {width} x {height} pixels, {int(missing.sum())} of them filled")
     return 0

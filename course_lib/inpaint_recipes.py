@@ -100,6 +100,11 @@ class InpaintRecipe:
             raise ValueError(f"expected a plain or gated U-Net for noise, got {self.network!r}")
         if self.spread and not self.noise:
             raise ValueError("expected noise where two answers shall differ, got spread alone")
+        if self.noise and (self.loss != "l1" or self.known):
+            raise ValueError(
+                "expected loss 'l1' and known 0 with noise, because two answers are scored by "
+                f"absolute errors over missing pixels; got {self.loss!r} and {self.known}"
+            )
 
 
 def build(recipe: InpaintRecipe) -> tuple[nn.Module, models.Critics | None]:

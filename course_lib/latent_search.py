@@ -31,8 +31,10 @@ class Settings:
         window: side of the neighbourhood that a known pixel's weight is counted in, odd.
         length: weight of half the latent vector's squared length over its number of entries: minus
             the logarithm of its density, up to constants. Too small, and the search fits the known
-            rim at the hole's expense.
-        realism: weight of the discriminator's objection, softplus(-logit); 0 for no discriminator.
+            rim, which hardly helps the hole.
+        realism: weight of the discriminator's objection, softplus(-logit) = -log D; 0 for no
+            discriminator. (Yeh et al. have log(1 - D). Of a discriminator that was trained on
+            pairs, logits mean something only up to a constant.)
     """
 
     steps: int = 100
@@ -47,6 +49,11 @@ class Settings:
             raise ValueError(
                 "expected at least one step and one start, and an odd window from 3, got "
                 f"{self.steps}, {self.starts} and {self.window}"
+            )
+        if min(self.length, self.realism) < 0:
+            raise ValueError(
+                "expected weights of length and realism of at least 0, got "
+                f"{self.length} and {self.realism}"
             )
 
 
@@ -135,7 +142,7 @@ def search(
     Raises:
         MaskError: for masks of the wrong shape, type, range or sense.
         ValueError: if the generator is in training mode, or realism is wanted and there is no
-            discriminator.
+            discriminator, or one that compares the images of a group.
     """
     settings = settings or Settings()
     holes.check(masks, images)
@@ -143,6 +150,11 @@ def search(
         raise ValueError("expected a generator in evaluation mode: call generator.eval()")
     if settings.realism and discriminator is None:
         raise ValueError("expected a discriminator, because realism has a weight")
+    if getattr(discriminator, "config", {}).get("group"):
+        raise ValueError(
+            "expected a discriminator of single images, because every search is one of its own; "
+            "train one with group=0"
+        )
     count, starts = len(images), settings.starts
     hidden = holes.hide(images, masks).repeat_interleave(starts, dim=0)  # (B starts, C, H, W)
     weights = context_weights(masks, settings.window).repeat_interleave(starts, dim=0)

@@ -36,7 +36,8 @@ def masked_l1(answers: Tensor, images: Tensor, masks: Tensor, most: float = hole
 
     Source: lesson 13, equation (13.3).
     """
-    return _over_missing((answers - images).abs(), answers, images, masks, most)
+    _alike(answers, images)
+    return _over_missing((answers - images).abs(), masks, images, most)
 
 
 def masked_mse(answers: Tensor, images: Tensor, masks: Tensor, most: float = holes.MOST) -> Tensor:
@@ -44,7 +45,8 @@ def masked_mse(answers: Tensor, images: Tensor, masks: Tensor, most: float = hol
 
     Arguments and errors as for `masked_l1`.
     """
-    return _over_missing((answers - images).square(), answers, images, masks, most)
+    _alike(answers, images)
+    return _over_missing((answers - images).square(), masks, images, most)
 
 
 def psnr(mse: Tensor) -> Tensor:
@@ -71,8 +73,8 @@ def masked_psnr(answers: Tensor, images: Tensor, masks: Tensor, most: float = ho
 def whole_psnr(answers: Tensor, images: Tensor, masks: Tensor) -> Tensor:
     """The PSNR over all pixels of the composites, in decibels: (). Not for comparing methods.
 
-    With a share s of the pixels missing it is 10 log10(1 / s) higher than the masked one, 6 dB for
-    a quarter, however the hole was filled.
+    With a share s of the pixels missing, the same in all images, it is 10 log10(1 / s) higher than
+    the masked one, 6 dB for a quarter, however the holes were filled.
 
     Source: lesson 13, equation (13.5).
     """
@@ -115,9 +117,10 @@ def masked_ssim(answers: Tensor, images: Tensor, masks: Tensor, most: float = ho
     Returns:
         (B,), at most 1.
     """
+    _alike(answers, images)
     holes.check(masks, images, most)
     found = ssim_map(holes.composite(answers, images, masks), images)
-    return _over_missing(found, answers, images, masks, most)
+    return _over_missing(found, masks, images, most)
 
 
 @torch.no_grad()
@@ -152,15 +155,16 @@ def scores(
     return found
 
 
-def _over_missing(
-    errors: Tensor, answers: Tensor, images: Tensor, masks: Tensor, most: float
-) -> Tensor:
-    """Mean of the errors over missing pixels and channels: (B, C, H, W) -> (B,)."""
+def _alike(answers: Tensor, images: Tensor) -> None:
     if answers.shape != images.shape:
         raise holes.MaskError(
             f"expected answers shaped like the images {tuple(images.shape)}, got "
             f"{tuple(answers.shape)}"
         )
+
+
+def _over_missing(errors: Tensor, masks: Tensor, images: Tensor, most: float) -> Tensor:
+    """Mean of the errors over missing pixels and channels: (B, C, H, W) -> (B,)."""
     holes.check(masks, images, most)
     # where, not a product: an answer that is not a number outside the hole does not count.
     total = torch.where(masks > 0, errors, errors.new_zeros(())).sum(dim=(1, 2, 3))

@@ -98,7 +98,7 @@ class HolePainter:
                 message.value = (
                     "Paint on the image what shall be missing."
                     if not share
-                    else f"{share:.0f} % of the image is missing. Leave at least half of it: "
+                    else f"{share:.1f} % of the image is missing. Leave at least half of it: "
                     "erase a part, or clear."
                 )
                 picture.layout.visibility = "hidden"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
+MOST_BYTES = 1_000_000_000  # of the patches to copy from; comparing them takes a few times as much
 FLOOR = 1e-3  # of the data term: in flat surroundings the confidence alone decides
 
 
@@ -25,8 +26,17 @@ def fill_patches(image: np.ndarray, missing: np.ndarray, patch: int) -> np.ndarr
 
     Returns:
         (C, H, W): every missing pixel is a copy of a known one in the same channel.
+
+    Raises:
+        MemoryError: if the patches to copy from would not fit into `MOST_BYTES`.
     """
-    reach = patch // 2
+    reach, needed = patch // 2, 8 * image.size * patch**2
+    if needed > MOST_BYTES:
+        raise MemoryError(
+            f"patches of an image of {image.shape[2]} x {image.shape[1]} pixels take "
+            f"{needed / 1e9:.1f} GB, at most {MOST_BYTES / 1e9:.0f} are allowed; smooth fills and "
+            "networks need less"
+        )
     around = ((0, 0), (reach, reach), (reach, reach))
     values = np.pad(np.where(missing, 0.0, image), around)
     known = np.pad(~missing, reach)  # beyond the border nothing is known, and nothing wanted

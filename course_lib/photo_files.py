@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from course_lib import files
 
 LOSSLESS = (".png", ".tif", ".tiff")
+READ = ("PNG", "TIFF", "JPEG", "WEBP", "BMP", "GIF")  # of all others the bits per colour are unsure
 MODES = ("L", "LA", "RGB", "RGBA")
 BITS_PER_SAMPLE = 258  # the TIFF tag
 
@@ -85,7 +86,10 @@ def read_mask(path: Path, height: int, width: int, invert: bool = False) -> np.n
     Raises:
         PhotoError: if the file cannot be read, is of another size, or holds another colour.
     """
-    image = ImageOps.exif_transpose(_opened(path))
+    image = _opened(path)
+    if getattr(image, "n_frames", 1) > 1:
+        raise PhotoError(f"{path} holds {image.n_frames} images; save the mask alone")
+    image = ImageOps.exif_transpose(image)
     if (image.height, image.width) != (height, width):
         raise PhotoError(
             f"{path} is {image.width} x {image.height} pixels, the image {width} x {height}; "
@@ -152,6 +156,15 @@ def _sixteen_bits(image: Image.Image, path: Path) -> bool:
 
     Pillow reads that as 8 bits, and says nothing.
     """
+    if image.format not in READ:
+        raise PhotoError(
+            f"{path} is a {image.format} file, of which some bits might be lost in reading; save "
+            "it as PNG or TIFF"
+        )
+    if image.mode == "F":
+        raise PhotoError(
+            f"{path} has floating-point pixels; convert it to 8 bits, or to grey of 16 bits"
+        )
     depths = (8,)
     if image.format == "PNG":
         with open(path, "rb") as opened:

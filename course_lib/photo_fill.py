@@ -41,7 +41,12 @@ def fill_photo(
         raise PhotoError(
             "nothing is missing: the mask is black everywhere, and white means missing"
         )
-    if missing.all() or share > most:
+    if missing.all():
+        raise PhotoError(
+            "all of the image is missing, so nothing is known to fill it from; white means "
+            "missing. If your mask is white where the image is known, add --invert"
+        )
+    if share > most:
         raise PhotoError(
             f"{100 * share:.0f} % of the image is missing; white means missing. If your mask is "
             "white where the image is known, add --invert; if the hole is that large, --large-hole"
@@ -83,7 +88,8 @@ def _by_network(network: nn.Module, images: Tensor, masks: Tensor, seed: int) ->
         if (height, width) != (network.size, network.size):
             raise PhotoError(
                 f"this network fills {network.size} x {network.size} pixels and nothing else, the "
-                f"image is {width} x {height}; train a U-Net, or choose a classical --method"
+                f"part about the hole is {width} x {height}; train a U-Net, or choose a classical "
+                "--method"
             )
     else:
         # Sizes that do not divide are continued at the right and below, by the last pixel.

@@ -26,7 +26,7 @@ def with_noise(network: UNet, length: int, random: torch.Generator, scale: float
         ValueError: if the network takes noise already, or is not a plain one.
     """
     config = network.config
-    if config["noise"] or config["kind"] != "plain" or length < 1:
+    if config.get("noise") or config.get("kind") != "plain" or length < 1:
         raise ValueError(
             "expected a plain U-Net without noise and a length of at least 1, got "
             f"{config} and {length}"

@@ -102,7 +102,7 @@ plotting.image_grid(
 # %% [markdown]
 # **Figure 14.1.** Two holes. "1st" to "9th": filled from the training image that agrees best, second
 # best and so on, with the known pixels. Then the mean and the median, pixel by pixel, of the best 31.
-# Each piece comes from a real boot or coat, and their laces, buttons and collars differ. They only resemble draws from
+# Each piece comes from a real garment, in the second row from coats, a pullover and a shirt. Laces, zips and stripes differ. They only resemble draws from
 # what is possible: even the best of 20,000 images do not agree exactly with what is known, and where the brightness differs
 # an edge shows. In the mean and the median
 # those details are gone.
@@ -266,8 +266,8 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 14.2.** The least price of realism. Blue: (14.5). Orange: mixtures of the mean and a draw, for
-# 60 equally likely completions of two pixels in two clusters. Grey: 150 other answers to the same hole.
-# None lies below the curve. To leave 0.4 of the squared distance costs 0.55 dB at least; the rest costs
+# 60 equally likely completions of two pixels in two clusters. Grey: 150 other answers to the same hole, as far as they lie in
+# the frame. None of the 150 lies below the curve. To leave 0.4 of the squared distance costs 0.55 dB at least; the rest costs
 # 2.46 dB more.
 
 # %% tags=["verify"]
@@ -299,8 +299,11 @@ verify.claim(
 )
 
 # %% [markdown]
-# Two warnings before we use it. The distance in (14.5) is between distributions *given y*, in pixels. What
-# we can measure on a test set is a Fréchet distance between two sets of composites, in features. And a
+# Three warnings before we use it. The distance in (14.5) is between distributions *given y*, in pixels. A network without
+# noise has one answer $a$ for each $y$. All of $p$ has to be moved to that point, so its squared distance is its squared error,
+# and $r \ge 1$: given $y$ it cannot become more realistic than the mean, as (14.2) says too. What can fall is the
+# distance of Blau and Michaeli, between all answers and all images together; its least price is at most (14.5). And what
+# we can measure on a test set is a third one: a Fréchet distance between two sets of composites, in features. Last, a
 # set can look right although each answer fails: swap the fills of two similar images, and the set is the
 # same. So (14.5) says what to expect, not what must be.
 #
@@ -317,7 +320,9 @@ verify.claim(
 #
 # where $q(t \mid y)$ is the density of the fills. **It compares the fill with all that could stand in this very
 # hole.** Nothing outside the hole is evidence, but everything outside it is context. This asks for exactly
-# the $q = p$ that costs 3 dB.
+# the $q = p$ that costs 3 dB. A network without noise cannot give it: its $q$ is a point, without a density, and the best critic would
+# know it every time. What such a network gains from critics that are networks themselves is measured below; section
+# 14.7 gives it noise.
 #
 # What happens if the critic sees the network's whole answer $a$ instead? Then the known pixels are evidence
 # too: the network's copy of them is not perfect, and nobody asked it to be. The critic can win with pixels
@@ -409,11 +414,13 @@ plotting.image_grid(
 #
 # Now the step. The loss of the game is the *relativistic* one of lesson 09: for a pair of a real and a filled image
 # with logits $a_r$ and $a_f$, the critic minimises $-\log \sigma(a_r - a_f)$ and the network
-# $-\log \sigma(a_f - a_r)$. (With the index $r$ or $f$, $a$ is a logit; without one it stays the answer.) Here the two images of a pair are the same image, whole and filled: they have the same
-# $y$, so all that tells them apart stands in the hole. The best logit is again (14.6), up to a
-# number for each $y$ that no difference shows: given $y$ the fill is independent of the truth, so the argument of section
-# 12.2 holds, with $y$ in the place of the class. The network minimises the masked L1 plus a weight $w$ times
-# its adversarial loss. The weight says where on the curve of Figure 14.2 it shall go.
+# $-\log \sigma(a_f - a_r)$, where $\sigma(\cdot)$, with brackets, is the logistic function. (With the index $r$ or $f$, $a$ is a logit; without one it stays the answer.) Here the two images of a pair are the same image, whole and filled: they have the same
+# $y$, so all that tells them apart stands in the hole. For the global critic, which sees all of $y$, the best logit is again
+# (14.6), up to a number for each $y$ that no difference shows: given $y$ the fill is independent of the truth, so the
+# argument of section 12.2 holds, with $y$ in the place of the class. The local critic does not see all of $y$; for it this holds
+# only roughly. The network minimises the masked L1 plus a weight $w$ times
+# its adversarial loss. The weight says how much error may be paid for it. (Pathak et al., 2016, were the first to use such a sum for
+# holes, with L2 and a discriminator that saw the fill alone.)
 
 
 # %% tags=["keep"]
@@ -512,7 +519,7 @@ states["adversarial"] = trained_on(
 )
 
 # %% [markdown]
-# **Figure 14.5.** Above: on with L1 alone. Below: on with critics. The mean logits of real and filled images rise together
+# **Figure 14.5.** Above: on with L1 alone. Below: on with critics. The mean logits of real and filled images move together
 # and stay close to each other: only their difference is in the loss.
 
 # %%
@@ -606,7 +613,8 @@ verify.claim(
 #
 # ### Walking the curve without training
 #
-# (14.4) is reached by mixing the mean with a draw. We have something like each: the answers of both networks.
+# (14.4) is reached by mixing the mean with a draw. We have something like the mean, and in the place of a draw one sharp answer
+# to each hole.
 # **Predict before you run:** mix them, half and half. Is the mixture's PSNR between those of the two?
 
 # %%
@@ -698,7 +706,8 @@ if stored:
 
 # %% [markdown]
 # On the centre square and on boxes, the distance falls steeply for the first tenths of a decibel, to 0.35 and to 0.66 at
-# $w = 0.5$ in the median. Twice that weight loses 0.82 dB on the square, for 0.32 (0.29 to 0.35); on boxes it gains nothing. On
+# $w = 0.5$ in the median (0.25 to 0.41, and 0.63 to 0.67). Twice that weight loses 0.82 dB on the square, for 0.32 (0.29 to 0.35):
+# better under one seed, worse under another. On boxes it gains nothing. On
 # free-form holes the smallest weight gains a few per cent, and more weight raises the distance under each seed. The seconds
 # are those of the training that is added.
 
@@ -744,7 +753,8 @@ if stored:
 # distance. The two distances are not the same, so points may as well lie below the curve, as some do.
 #
 # Recomputed here, with fewer steps and 2,000 of the test images: the two networks of section 14.5, whose weight
-# is that of one of the rows. After so short a training the critics have gained less than in the table.
+# is that of one of the rows. Their ratio is larger than that of the table; steps, starting network and number of images all
+# differ.
 
 # %% tags=["verify"]
 if stored:
@@ -830,7 +840,8 @@ for weight in (1.0, 0.5, 0.25):
 verify.equation("14.10", torch.stack(found), torch.stack(formula), tolerance=2e-5)
 
 # %% [markdown]
-# The library keeps it as `inpaint_losses.energy_loss`. Two answers in one batch are an unbiased estimate of both terms.
+# The library keeps it as `inpaint_losses.energy_loss`. (For one number, this score and the energy score below are the same:
+# hence the name.) Two answers in one batch are an unbiased estimate of both terms.
 #
 # One thing it cannot do. It scores each pixel on its own. Two pixels that are always equal, and answers
 # whose pixels vary independently, each pixel as it should: the score does not see the difference. The *energy score* of the
@@ -854,8 +865,8 @@ for name, answers in {"as the truth": both_equal, "independent pixels": independ
     )
 
 # %% [markdown]
-# Our network cannot make its pixels independent: the noise is 16 numbers that join the smallest map, 4 x 4, at every
-# place. And a critic would see it.
+# Our network is not free to make its pixels independent: the noise is 16 numbers that join the smallest map, 4 x 4, the same at
+# every place. But wrong company of right pixels is possible, as will be seen. A critic would see it.
 #
 # ### Provoked: noise that is ignored
 #
@@ -937,12 +948,12 @@ verify.claim(
 )
 
 # %% [markdown]
-# With $s = 0$ the noise is dropped: its weights were not zero in the beginning, and the training made them not matter.
+# With $s = 0$ the noise is dropped: its weights were not zero in the beginning, and in the end they hardly matter.
 # It looks like the *mode collapse* of lesson 07, for each hole on its own. But there the game failed to reach its goal; here the
 # loss got what it asks for, one median for every $z$. With $s = 1$ it is repaired.
 #
 # If the answers were distributed as the truth, two answers would differ by as much, on average, as one differs from the truth:
-# the truth is one more draw. Claim 14.10 measures that ratio; 1 would be right.
+# the truth is one more draw. Claim 14.10 measures that ratio. A right network has 1; 1 alone does not prove it right.
 #
 # Where do they differ? The **spread map** is the mean distance of two answers, pixel by pixel.
 
@@ -978,7 +989,8 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 14.10.** Above: eight images with a hole. Middle: spread of eight answers. Below: the error of their mean, which
-# one cannot know without the truth. Both are large in the same kind of hole more often than not (claim 14.11). The letters
+# one cannot know without the truth; errors above 1 are drawn as 1. The larger one is, the larger the other tends to be (claim
+# 14.11). The letters
 # on the pullover and the checks of the shirt at the right can be seen in the error and not in the spread. Where the
 # surroundings do not decide, right answers differ more, not less: a small spread says that this network's answers agree, not
 # that they are right.
@@ -1005,7 +1017,7 @@ verify.claim(
 # For perfect draws, the mean of $n$ of them has the squared error $\sigma^2 (1 + 1/n)$, and one alone has $2 \sigma^2$: with
 # $n = 8$ the ratio is $16/9 = 1.78$. Claim 14.12 asks how near to it the network comes.
 #
-# ### Each pixel is right, and the image is not
+# ### Pixels one by one, and the image
 #
 # **Predict before you run:** the answers of the network with $s = 1$ lose about as much PSNR as draws must. Is their Fréchet
 # distance lower than that of L1 alone?
@@ -1054,12 +1066,13 @@ if stored:
 # the Fréchet distance of one. Spread, L1 and PSNR are of the first 1,000 test images, the Fréchet distance is of all 10,000. So
 # these PSNRs cannot be set beside those of the table above. On the same images, one answer lies 2.6 dB below the mean of
 # eight, and with critics 2.3 dB; by (14.3), for perfect draws it is $10 \log_{10} (16/9) = 2.5$ dB. With critics as well, the Fréchet distance is below that of L1 alone
-# (the table above), which without them it is not.
+# (the table above), which without them it is not. It stays above that of the network with the same critics and no noise, 0.023,
+# under each seed. That network has one answer to each hole, and a distance between sets does not punish it.
 #
 # ## 14.8 Searching a generator's latent space
 #
 # The third way needs no network for holes at all. A DCGAN draws whole garments, $x = G(z)$ with $z$ from $N(0, I)$ in Z
-# dimensions. Among all that it can draw, look for the image that agrees best with the known pixels, and take over what it
+# dimensions ($G$ is the generator in this section). Among all that it can draw, look for the image that agrees best with the known pixels, and take over what it
 # has in the hole: *semantic inpainting* (Yeh et al., 2017).
 #
 # What is "best"? Suppose the known pixels are those of $G(z)$ plus errors of a Laplace density with
@@ -1205,8 +1218,7 @@ for _ in widgets.watch(
 
 # %% [markdown]
 # **Figure 14.11.** The DCGAN of lesson 09 with the course's recipe, trained for a few hundred steps only, with a discriminator
-# that judges each image alone, as the search asks it to. Shirts and trousers
-# can be told, shoes are broken. The stored benchmark searches a DCGAN with ten times as many steps.
+# that judges each image alone. Trousers, pullovers and low shoes can be told; boots, sandals and one of the shirts are broken. The stored benchmark searches a DCGAN with ten times as many steps.
 #
 # An opponent deserves its best settings. They were chosen on 24 *training* images with a DCGAN of 700 steps:
 # 1, 4 and 12 starts, 100 and 300 steps, learning rates of 0.05 and 0.15, windows of 7 and 15, $\lambda$ from 0.003 to 0.3,
@@ -1345,7 +1357,7 @@ if stored:
 # alone, and its error was larger under each of the three seeds, although its DCGAN was trained for as many steps as `make train` takes.
 #
 # What the search has and the networks have not: it was trained for no hole, and takes any. What it lacks: if the generator
-# cannot draw the image, no $z$ agrees with the known pixels, and a seam remains. And its answer is the *mode* of
+# cannot draw the image, no $z$ agrees with the known pixels, and a seam remains. And its answer is at best the *mode* of
 # $p(z \mid y)$, not a draw. Different starts end in different places, but nothing says how probable those are.
 #
 # ## 14.9 What goes wrong
@@ -1423,7 +1435,7 @@ verify.claim(
 #
 # ### A critic is no judge of what its network never did
 #
-# Does a trained critic notice a seam? Take real images, with less contrast so that nothing is cut off, and add a number to all
+# What does a trained critic say of a fault that its network never made, on images unlike all it has seen? Take real images, with less contrast so that nothing is cut off, and add a number to all
 # pixels of the hole. **Predict before you run:** where is the mean logit largest?
 
 # %%
@@ -1472,16 +1484,17 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 14.15.** The ten largest errors of the adversarial network among 2,000 test images: strong patterns and prints, and
-# sandals and heels, of which the hole takes most.
+# **Figure 14.15.** The ten largest errors of the adversarial network among 2,000 test images: strong patterns and prints,
+# sandals and heels, and a top of which the hole takes nearly all.
 #
-# A completion can be far from the truth and still be realistic: a pullover without the pale box in its middle is a pullover.
-# The broken straps of the sandals are neither true nor realistic. Nothing in the picture says
+# A completion can be far from the truth and still be realistic: a T-shirt without its print is a T-shirt. Here that happens
+# hardly once: patterns stop at the rim of the hole, and the broken straps of the sandals are neither true nor realistic. Nothing in the picture says
 # which part of it was made up. Keep the mask with the image.
 #
 # ## 14.10 Paint your own hole
 #
-# In JupyterLab and on Colab the next cell shows an image to paint on, with mouse, finger or keyboard. Every answer changes
+# In JupyterLab and on Colab the next cell shows an image to paint on, with mouse, finger or keyboard (arrow keys move the brush,
+# the space bar paints, Delete clears). Every answer changes
 # with the hole; the search, which takes longer, is asked at the press of a button.
 
 # %%
@@ -1512,7 +1525,7 @@ paint_hole.paint_hole(
 )
 
 # %% [markdown]
-# **Figure 14.16.** Every method of this lesson on four holes. Which would you take for which purpose?
+# **Figure 14.16.** Five methods on four holes. Which would you take for which purpose?
 #
 # ## Summary
 #

@@ -335,7 +335,7 @@ checks.conditional_mean(conditional_mean)
 
 # %% [markdown] tags=["solution"]
 # Solving a linear system is faster and loses fewer digits than the inverse. The known pixels' distance
-# from their mean is divided by their own covariance first: neighbours that always agree then share one
+# from their mean is divided by their own covariance first: neighbours that nearly always agree then share one
 # vote.
 
 
@@ -362,7 +362,7 @@ def conditional_mean(mean, covariance, x, mask):
 
 
 # %% [markdown] tags=["mistake"]
-# **No inverse.** Each known pixel votes as if it were the only one.
+# **No inverse.** Each known pixel votes as if it were the only one and had variance 1.
 
 
 # %% tags=["mistake"] hint="not-inverted"
@@ -389,7 +389,7 @@ def conditional_mean(mean, covariance, x, mask):
 # the image nothing is known. Where a window holds nothing known, the features are zero, without bias.
 #
 # - In: `x`, float32 (B, C, H, W); `known`, float32 (B, 1, H, W), **1 where x is known** (the mask's
-#   opposite); `weight`, float32 (D, C, 3, 3); `bias`, float32 (D,).
+#   opposite); `weight`, float32 (D, C, 3, 3), for D features; `bias`, float32 (D,).
 # - Out: the features, float32 (B, D, H, W), and what is known of them, float32 (B, 1, H, W), 0 or 1.
 
 
@@ -429,7 +429,7 @@ def partial_convolution(x, known, weight, bias):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **No factor.** Near a hole every feature is too small, and the network sees a dark rim.
+# **No factor.** Near a hole fewer terms are added up, so even a constant image shows a rim.
 
 
 # %% tags=["mistake"] hint="no-scale"

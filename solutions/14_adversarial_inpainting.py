@@ -180,7 +180,7 @@ def crop_at_hole(images, masks, side):
 # ### Exercise 14.3 (two stars). The critic's loss
 #
 # A network has answered with whole images. Return the loss of the critic, with the relativistic loss of the lesson: the
-# mean over the batch of $-\log \sigma(a_r - a_f)$, where $a_r$ is the logit of the real image and $a_f$ that of the filled one.
+# mean over the batch of $-\log \sigma(a_r - a_f)$ ($\sigma$ is the logistic function), where $a_r$ is the logit of the real image and $a_f$ that of the filled one.
 # The critic's step must teach the network nothing: no gradient may reach `answers`.
 #
 # - In: `critic`, called as `critic(images, masks)` -> logits (B,), positive for "real"; `answers`, float32 (B, C, H, W), with

@@ -83,6 +83,16 @@ def masked_l1(answer: Answer) -> None:
             "Your errors are not those of equation (13.3): for each image, the mean of |a - x| "
             "over its missing pixels and all channels.",
         )
+    grey = _case(137, channels=1)
+    errors = tensor_of(ask(answer, *grey), (4,)).double()
+    gaps = (grey[0] - grey[1]).abs().double()
+    means = [gap[mask.bool()].mean() for gap, mask in zip(gaps, grey[2], strict=True)]
+    if not close(errors, torch.stack(means)):
+        fail(
+            "three",
+            "Your error is right for images of three channels and wrong for grey ones: divide by "
+            "the number of channels that the images have.",
+        )
     passed("masked_l1")
 
 
@@ -119,10 +129,10 @@ def composite(answer: Answer) -> None:
     if not close(found, right):
         fail(
             "wrong",
-            "Your composite is neither the answer in the hole nor the image elsewhere: compare "
-            "with equation (13.2).",
+            "Your composite is not the answer where the mask is 1 and the image where it is 0, "
+            "equation (13.2): one of the two parts differs, or both.",
         )
-    if not torch.equal(found[~missing], images[~missing]):
+    if not torch.equal(found[~missing].to(images), images[~missing]):
         fail(
             "not-to-the-bit",
             "Known pixels come back with another last digit. Take them as they are, without "
@@ -130,11 +140,12 @@ def composite(answer: Answer) -> None:
         )
     hollow = torch.where(missing, torch.tensor(float("nan")), images)
     wild = torch.where(missing, answers, torch.tensor(float("nan")))
-    if not torch.isfinite(_raw(answer, wild, hollow, masks)).all():
+    if not close(_raw(answer, wild, hollow, masks), right):
         fail(
             "product",
-            "A pixel that is not used still gets into your result: zero times NaN is NaN. Choose "
-            "one of the two values instead of adding products.",
+            "What a pixel holds that is not used still decides your result: zero times NaN is NaN, "
+            "and whoever replaces that NaN afterwards replaces the answer too. Choose one of the "
+            "two values instead of adding products.",
         )
     passed("composite")
 
@@ -181,7 +192,7 @@ def network_input(answer: Answer) -> None:
     if not close(found, torch.cat([hidden, masks], dim=1)):
         fail("wrong", "The input is the image with zeros in its hole, then the mask as a channel.")
     hollow = torch.where(masks > 0, torch.tensor(float("nan")), images)
-    if not torch.isfinite(_raw(answer, hollow, masks)).all():
+    if not close(_raw(answer, hollow, masks), torch.cat([hidden, masks], dim=1)):
         fail(
             "product",
             "What stands in the hole still gets into your input: zero times NaN is NaN. Choose "

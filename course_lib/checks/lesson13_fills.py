@@ -19,7 +19,7 @@ def diffuse(answer: Answer) -> None:
     found = tensor_of(ask(answer, state, masks), (2, 2, 5, 6))
     right = _step(state, masks)
     missing = masks.bool().expand_as(state)
-    if not torch.equal(found[~missing], state[~missing]):
+    if not torch.equal(found[~missing].to(state), state[~missing]):
         if close(found, _step(state, 1 - masks)):
             fail(
                 "inverted",
@@ -182,12 +182,13 @@ def partial_convolution(answer: Answer) -> None:
     x = torch.randn(2, 3, 6, 7, generator=random)
     known = (torch.rand(2, 1, 6, 7, generator=random) < 0.5).float()
     known[0, :, :4, :4] = 0  # so large a hole that some windows hold nothing
+    known[1, :, 1:5, 2:6] = 1  # and windows that are known entirely
     weight, bias = torch.randn(2, 3, 3, 3, generator=random), torch.randn(2, generator=random)
     result = ask(answer, x, known, weight, bias)
     if not isinstance(result, tuple | list) or len(result) != 2:
         fail("type", f"A pair is asked for, features and what is known, got {described(result)}.")
     features = tensor_of(result[0], (2, 2, 6, 7)).double()
-    now = tensor_of(result[1], (2, 1, 6, 7))
+    now = tensor_of(result[1], (2, 1, 6, 7)).to(known)
     right, there, count = _windows(x.double(), known.double(), weight.double(), bias.double())
     if torch.equal(now, known):
         fail(
@@ -228,8 +229,8 @@ def partial_convolution(answer: Answer) -> None:
         {
             "no-scale": (
                 (plain + shift) * there,
-                "The sum over known pixels is not scaled up. Near a hole your features are too "
-                "small, the smaller the less is known.",
+                "The sum over known pixels is not scaled up. Near a hole fewer terms are added, "
+                "and nothing makes up for those that are missing.",
             ),
             "bias-scaled": (
                 (plain + shift) * scale * there,

@@ -74,7 +74,10 @@ def _called(
             "without item(), float() or no_grad().",
         )
     critic.zero_grad()
-    loss.backward()
+    try:
+        loss.backward()
+    except RuntimeError:
+        fail("backward", "Return the loss without calling backward(): the check does that.")
     return loss.detach().double().view(1), held[0].grad
 
 
@@ -253,6 +256,21 @@ def energy_score(answer: Answer) -> None:
             "sum-of-both": (
                 2 * truth - between / 2,
                 "You add the distances of both answers from the truth. Take their mean.",
+            ),
+            "pooled": (
+                (
+                    ((first - images).abs() + (second - images).abs() - (first - second).abs())
+                    .double()[hole]
+                    .mean()
+                    / 2
+                ).view(1),
+                "You divide by the missing pixels of the whole batch. Divide for each image by its "
+                "own, then average: every image counts alike.",
+            ),
+            "channels": (
+                images.shape[1] * (truth - between / 2),
+                "Your score is too large by the number of channels. The mask has one channel, so "
+                "its sum counts pixels and not numbers.",
             ),
             "one-answer": (
                 apart(first, images).view(1) - between / 2,
