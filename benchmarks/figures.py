@@ -142,6 +142,7 @@ def distances(
         for name, line in lines.items():
             low, high = ([one[edge] for one in line.distances] for edge in ("least", "largest"))
             axes.fill_between(line.seconds, low, high, color=line.colour, alpha=0.2, linewidth=0)
+            axes.vlines(line.seconds, low, high, color=line.colour, alpha=0.5)  # one point: no band
             medians = [one["median"] for one in line.distances]
             axes.plot(
                 line.seconds,
@@ -195,7 +196,7 @@ def distances(
         [("The distance from real images, by time", draw)],
         alt=f"Lines of the relative Fréchet distance by seconds of training. {numbers}.",
         height=3.8,
-        note=f"Full points: a training's end. Bands: least to largest of {seeds}. "
+        note=f"Full points end a training. Bars: least to largest of {seeds}. "
         + machine(short),
     )
 
