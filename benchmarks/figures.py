@@ -196,8 +196,7 @@ def distances(
         [("The distance from real images, by time", draw)],
         alt=f"Lines of the relative Fréchet distance by seconds of training. {numbers}.",
         height=3.8,
-        note=f"Full points end a training. Bars: least to largest of {seeds}. "
-        + machine(short),
+        note=f"Full points end a training. Bars: least to largest of {seeds}. " + machine(short),
     )
 
 

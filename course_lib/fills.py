@@ -234,7 +234,6 @@ class GaussianFill:
     def __init__(self, training: ImageSet, noise: float = 1e-3) -> None:
         if not noise > 0:
             raise ValueError(f"expected a variance above 0, got {noise}")
-        self.shape = tuple(training.images.shape[1:])  # (C, H, W)
         blocks = torch.arange(len(training)).split(BLOCK)
         total, products = 0.0, 0.0
         for indices in blocks:
@@ -251,7 +250,11 @@ class GaussianFill:
         Images with the same hole, such as the centre square, share one solution of the system.
         """
         _check(images, masks)
-        _same_size(images, self.shape)
+        if images[0].numel() != len(self.mean):
+            raise holes.MaskError(
+                f"expected images of {len(self.mean)} numbers, as in training, got "
+                f"{tuple(images.shape[1:])}"
+            )
         mean, covariance = self.mean.to(images.device), self.covariance.to(images.device)
         answers = torch.zeros_like(images, dtype=torch.float64)
         distinct, which = masks.flatten(1).unique(dim=0, return_inverse=True)

@@ -189,3 +189,16 @@ def test_the_gaussian_fill_is_the_least_squares_line(monkeypatch):
     torch.testing.assert_close(found.flatten(1)[:, ~known].double(), expected, atol=1e-4, rtol=1e-3)
     with pytest.raises(ValueError, match="above 0"):
         fills.GaussianFill(training, noise=0)
+
+
+@pytest.mark.parametrize("name", ["mean image", "nearest", "three nearest", "Gaussian"])
+def test_fills_that_learnt_a_size_refuse_another(name):
+    images, masks = torch.zeros(2, 1, 8, 8), holes.draw("centre square", 2, 8, 8, torch.Generator())
+    with pytest.raises(holes.MaskError, match="as in training"):
+        every_fill()[name](images, masks)
+
+
+def test_patches_that_would_not_fit_into_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(patch_fill, "MOST_BYTES", 1_000)
+    with pytest.raises(MemoryError, match="16 x 16 pixels"):
+        fills.patch_fill(torch.zeros(1, 1, 16, 16), draw("centre square", 1))

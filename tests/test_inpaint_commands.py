@@ -295,3 +295,32 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_gives_the_same_network(tmp_path, m
     assert train(parts, "--resume") == 0
     one, two = (load_file(folder / "network.safetensors") for folder in (whole, parts))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_result_replaces_neither_image_nor_mask(tmp_path, capsys):
+    image, missing = pixels((16, 16)), hole(16, 16)
+    for name in ("in.png", "mask.png"):
+        code, _ = fill(tmp_path, image, missing, "--method", "harmonic", "-o", str(tmp_path / name))
+        assert code == 1
+        assert "would be replaced" in capsys.readouterr().err
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "in.png")), image)
+
+
+def test_a_transparent_hole_is_said_to_stay_so(tmp_path, capsys):
+    image, missing = pixels((16, 16, 4)), hole(16, 16)
+    image[missing, 3] = 0
+    code, found = fill(tmp_path, image, missing, "--method", "harmonic")
+    assert code == 0 and "stays so" in capsys.readouterr().out
+    assert not found[missing, 3].any()
+
+
+def test_formats_whose_depth_is_unsure_are_refused(tmp_path, capsys):
+    Image.fromarray(pixels((16, 16, 3))).save(tmp_path / "in.ppm")
+    Image.fromarray(np.where(hole(16, 16), 255, 0).astype(np.uint8)).save(tmp_path / "mask.png")
+    words = ["inpaint", str(tmp_path / "in.ppm"), "--mask", str(tmp_path / "mask.png")]
+    out = ("-o", str(tmp_path / "out.png"), "--device", "cpu", "--method", "harmonic")
+    assert main([*words, *out]) == 1
+    assert "save it as PNG or TIFF" in capsys.readouterr().err
+    Image.fromarray(np.zeros((16, 16), np.float32)).save(tmp_path / "in.tiff")
+    assert main([words[0], str(tmp_path / "in.tiff"), *words[2:], *out]) == 1
+    assert "floating-point pixels" in capsys.readouterr().err

@@ -222,3 +222,9 @@ def test_the_courses_recipe_fits_the_data_and_keeps_one_family_unseen():
     assert (recipe.channels, recipe.size, recipe.steps, recipe.width) == (3, 32, 7, 5)
     with pytest.raises(ValueError, match="expected data"):
         course_inpaint_recipe(CPU, "mnist")
+
+
+def test_settings_that_noise_would_ignore_are_refused():
+    for ignored in ({"loss": "l2"}, {"known": 0.5}):
+        with pytest.raises(ValueError, match="two answers are scored"):
+            InpaintRecipe(steps=1, noise=4, **ignored)

@@ -6,6 +6,7 @@ from torch import nn
 
 from course_lib import latent_search
 from course_lib import masks as holes
+from course_lib.models import dcgan
 
 
 class Linear(nn.Module):
@@ -131,3 +132,15 @@ def test_what_cannot_be_searched():
     for wrong in ({"steps": 0}, {"starts": 0}, {"window": 4}, {"window": 1}):
         with pytest.raises(ValueError, match="expected at least one step"):
             latent_search.Settings(**wrong)
+
+
+def test_weights_below_zero_and_discriminators_of_groups_are_refused():
+    with pytest.raises(ValueError, match="at least 0"):
+        latent_search.Settings(length=-0.1)
+    generator = dcgan.Generator(latent=3, size=8, width=4).eval()
+    judge = dcgan.Discriminator(size=8, width=4, norm="none", group=2)
+    images, masks = torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 8)
+    masks[:, :, 2:4, 2:4] = 1
+    settings = latent_search.Settings(steps=1, starts=1, realism=0.1)
+    with pytest.raises(ValueError, match="group=0"):
+        latent_search.search(generator, images, masks, torch.Generator(), settings, judge)

@@ -117,3 +117,11 @@ def test_a_mask_of_the_wrong_sense_and_answers_of_another_shape_are_refused():
         metrics.masked_l1(answers[:, :, :1], images, masks)
     with pytest.raises(ValueError, match="one shape"):
         metrics.ssim_map(images, images[:, :, :8])
+
+
+@pytest.mark.parametrize("measure", ["masked_l1", "masked_mse", "masked_psnr", "masked_ssim"])
+def test_answers_of_another_shape_are_refused_in_words(measure):
+    images, masks = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    masks[:, :, 2:4, 2:4] = 1
+    with pytest.raises(holes.MaskError, match="answers shaped like the images"):
+        getattr(metrics, measure)(torch.zeros(2, 3, 6, 6), images, masks)

@@ -95,7 +95,7 @@ def test_no_hole_and_too_large_a_hole_are_explained():
     assert "1" not in canvas.hole and message.value.startswith("Paint")
     assert picture.layout.visibility == "hidden"
     canvas.hole = "1" * 96
-    assert "100 %" in message.value
+    assert "100.0 %" in message.value
     named(box, "centre square").click()
     assert picture.layout.visibility == "visible"
 
