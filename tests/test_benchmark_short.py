@@ -124,7 +124,7 @@ def test_modes_are_counted_for_both_trainings_and_for_real_images(small):
 def test_only_loss_and_safeguards_differ_where_that_is_said(small):
     compared = modes.settings(CPU, "float32")
     course, plain = (compared[name] for name in (modes.COURSE, modes.PLAIN))
-    assert plain == replace(course, loss="non-saturating", r1=0.0, average=0.0) != course
+    assert plain == replace(course, loss="non-saturating", r1=0.0, average=0.0, group=0) != course
     assert {recipe.channels for recipe in compared.values()} == {3}
 
 

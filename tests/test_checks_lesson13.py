@@ -89,6 +89,12 @@ WRONG = [
         lambda a, x, m: ((a - x) ** 2 * m).sum(dim=(1, 2, 3)) / m.sum(dim=(1, 2, 3)) / 3,
         "squared",
     ),
+    (
+        "masked_l1",
+        lambda a, x, m: ((a - x).abs() * m).sum((1, 2, 3)) / (3 * m.sum((1, 2, 3))),
+        "three",
+    ),
+    ("composite", lambda a, x, m: torch.nan_to_num(m * a + (1 - m) * x), "product"),
     ("masked_l1", lambda a, x, m: a.mean(dim=(1, 2, 3)), "wrong"),
     ("masked_l1", lambda a, x, m: (a - x).abs().mean(), "shape"),
     ("composite", lambda a, x, m: x, "unfilled"),

@@ -77,6 +77,19 @@ ALSO_RIGHT = [
 ]
 
 
+def half_a_pixel(x, m, side):
+    """Squares that begin side / 2 before the centre, rounded, not (side - 1) / 2."""
+    found = []
+    for image, hole in zip(x, m[:, 0], strict=True):
+        middle = hole.nonzero().float().mean(0) - side / 2
+        top, left = (
+            min(max(0, round(float(start))), length - side)
+            for start, length in zip(middle, hole.shape, strict=True)
+        )
+        found.append(image[:, top : top + side, left : left + side])
+    return torch.stack(found)
+
+
 def rounded_down(x, m, side):
     images, holes = x, m[:, 0]
     places = [(hole.nonzero().double().mean(0) - (side - 1) / 2).floor() for hole in holes]
@@ -161,9 +174,30 @@ WRONG = [
     ),
     ("energy_score", lambda a, b, x, m: (l1(a, x, m) - l1(a, b, m) / 2).mean(), "one-answer"),
     ("energy_score", lambda a, b, x, m: l1(a, b, m).mean(), "wrong"),
+    ("energy_score", lambda a, b, x, m: 2 * inpaint_losses.energy_loss(a, b, x, m), "channels"),
+    (
+        "energy_score",
+        lambda a, b, x, m: (
+            (((a - x).abs() + (b - x).abs() - (a - b).abs()) * m).sum() / m.sum() / a.shape[1] / 2
+        ),
+        "pooled",
+    ),
+    (
+        "critic_loss",
+        lambda critic, a, x, m: (lambda loss: (loss.backward(), loss)[1])(against(critic, a, x, m)),
+        "backward",
+    ),
+    (
+        "decibels_lost",
+        lambda r: 10 * ((1 - r.sqrt()) ** 2).log10(),
+        "no-best-error",
+    ),
+    ("crop_at_hole", half_a_pixel, "half-a-pixel"),
+    ("crop_at_hole", lambda x, m, s: models.crop_at_hole(x, m, s).permute(0, 2, 3, 1), "shape"),
     ("energy_score", lambda a, b, x, m: l1(a, b, m), "shape"),
     ("spread", lambda a, m: several_answers.spread(a[:2], m), "two"),
-    ("spread", lambda a, m: 2 * several_answers.spread(a, m), "channels"),
+    ("spread", lambda a, m: 3 * several_answers.spread(a, m), "channels"),
+    ("spread", lambda a, m: 2 * several_answers.spread(a, m), "pairs-twice"),
     (
         "spread",
         lambda a, m: (

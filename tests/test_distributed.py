@@ -192,7 +192,7 @@ def on_command_line(rank: int, folder: Path, join_with) -> dict:
     training.train_gan = partial(interrupted_loop, training.train_gan, rank)
     found["stopped"] = command("--steps", "60", "--out", str(folder / "stopped"))
     join_with()
-    recipes.CPU, recipes.GROUP = replace(recipes.CPU, batch=15), 5
+    recipes.CPU, recipes.GROUP = replace(recipes.CPU, batch=15), 0
     found["odd"] = command("--out", str(folder / "odd"))
     return found
 
