@@ -129,7 +129,9 @@ def train_dcgan(
             recipe = replace(recipe, dtype=dtype)
             if minutes:
                 steps = training.steps_in(minutes, recipe, device, world)
-            recipe = replace(recipe, steps=steps or recipe.steps)
+            if steps:
+                rate = recipe.rate if plain else recipes.rate_for(steps)
+                recipe = replace(recipe, steps=steps, rate=rate)
             state = training.GanState.create(recipe, device)
         distributed.spread(state, world)
         if compiled:

@@ -18,14 +18,20 @@ MARGIN = 0.06  # inches
 
 
 def architecture(
-    blocks: Sequence[tuple[str, tuple[int, ...]]], *, alt: str, title: str | None = None
+    blocks: Sequence[tuple[str, tuple[int, ...]]],
+    *,
+    alt: str,
+    title: str | None = None,
+    skips: Sequence[tuple[int, int]] = (),
 ) -> Picture:
     """A network as a row of boxes: taller is higher resolution, wider is more channels.
 
     blocks: (operation, shape of its result) in order; the first is the input and its name. A
     shape is (C, H, W), or (C,) for a vector; it stands under its box, the operation above its
     arrow. Heights are proportional to H, widths to log C.
-    Raises ValueError for fewer than two blocks, more than eight, and other shapes.
+    skips: pairs (i, j) of boxes, counted from 0, of equal height and taller than those between
+    them; a blue arrow below the middle says that the map of box i is also given to what makes j.
+    Raises ValueError for fewer than two blocks, more than eight, other shapes, and other skips.
     """
     require_alt(alt)
     if not 2 <= len(blocks) <= 8:
@@ -35,6 +41,14 @@ def architecture(
             raise ValueError(f"the shape of {name!r} must be (C, H, W) or (C,), got {shape}.")
     heights = [shape[1] if len(shape) == 3 else 1 for _, shape in blocks]
     tall = [max(SHORTEST, TALLEST * height / max(heights)) for height in heights]
+    for first, last in skips:
+        if not (first >= 0 and first + 1 < last < len(blocks)) or not (
+            heights[first] == heights[last] > max(heights[first + 1 : last])
+        ):
+            raise ValueError(
+                "a skip joins two boxes of equal height with lower ones between them, "
+                f"got {(first, last)} for heights {heights}."
+            )
     most = max(2, *(shape[0] for _, shape in blocks))
     wide = [
         NARROWEST + (WIDEST - NARROWEST) * math.log(shape[0]) / math.log(most)
@@ -77,6 +91,19 @@ def architecture(
                 (start + stop) / 2, 0.06, _folded(figure, name, stop - start),
                 ha="center", va="bottom", fontsize=PRINT,
             )  # fmt: skip
+        for first, last in skips:
+            level = -(tall[first] + max(tall[first + 1 : last])) / 4  # past the boxes between
+            axes.annotate(
+                "",
+                (centres[last] - wide[last] / 2 - 0.02, level),
+                (centres[first] + wide[first] / 2 + 0.02, level),
+                arrowprops={
+                    "arrowstyle": "->",
+                    "color": COLOURS["blue"],
+                    "shrinkA": 0,
+                    "shrinkB": 0,
+                },
+            )
         return Picture.from_figure(figure, alt)
 
 

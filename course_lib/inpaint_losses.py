@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from course_lib import masks as holes
+
 
 def reconstruction_loss(
     answers: Tensor, images: Tensor, masks: Tensor, kind: str = "l1", known: float = 0.0
@@ -22,12 +24,19 @@ def reconstruction_loss(
         (), at least 0.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind, or answers of another shape than the images.
+        MaskError: for masks that do not fit the images, see `masks.check_shape`.
 
     Source: lesson 13, equation (13.3).
     """
     if kind not in ("l1", "l2"):
         raise ValueError(f'expected "l1" or "l2", got {kind!r}')
+    if answers.shape != images.shape:
+        raise ValueError(
+            f"expected answers of the images' shape {tuple(images.shape)}, got "
+            f"{tuple(answers.shape)}"
+        )
+    holes.check_shape(masks, images)
     errors = answers - images
     errors = (errors.abs() if kind == "l1" else errors.square()).mean(dim=1, keepdim=True)
     loss = _mean_over(errors, masks)

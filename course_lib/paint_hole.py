@@ -127,7 +127,16 @@ class HolePainter:
         buttons = [centre, clear]
         if self.slow:
             search = ipywidgets.Button(description=", ".join(self.slow))
-            search.on_click(lambda button: answer(slow=True))
+
+            def look(button: ipywidgets.Button) -> None:
+                # It takes seconds: the button says so, and cannot be pressed twice meanwhile.
+                button.disabled, button.description = True, "searching ..."
+                try:
+                    answer(slow=True)
+                finally:
+                    button.disabled, button.description = False, ", ".join(self.slow)
+
+            search.on_click(look)
             buttons.append(search)
         draw()
         hands = ipywidgets.VBox([menu, radius, erase, *buttons, message])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ SHAPES = {"fashion-mnist": (1, 32), "cifar-10": (3, 32), "celeba": (3, 64)}
 CPU = Budget(data="fashion-mnist", steps=6_000, batch=32, size=32, width=48)
 GPU = Budget(data="celeba", steps=40_000, batch=64, size=64, width=64)
 GROUP = 8  # images
+LONG = 8_192  # steps; beyond them the course's learning rate is lower, see `rate_for`
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,25 @@ def paper_recipe(steps: int, **changes: object) -> Recipe:
     return Recipe(steps, **(plain | changes))
 
 
+def rate_for(steps: int) -> float:
+    """The course's learning rate for a training of so many steps.
+
+    Up to `LONG` steps `Recipe.rate`, and beyond them as one over the root of their number, which is
+    how the best constant rate of stochastic gradient descent depends on it. For this game it was
+    only tried: docs/engine.md says what came of it.
+
+    Source: Nemirovski, Juditsky, Lan, Shapiro, "Robust Stochastic Approximation Approach to
+    Stochastic Programming", SIAM Journal on Optimization, 2009, section 2.2, for convex functions.
+    """
+    return Recipe.rate * math.sqrt(min(1.0, LONG / steps))
+
+
 def course_recipe(
     device: torch.device, data_name: str = "fashion-mnist", **changes: object
 ) -> Recipe:
     """The course's own settings: what `make train` uses.
+
+    Whoever changes the steps of a recipe afterwards has to set the rate to `rate_for` them.
 
     Args:
         device: a GPU gets more steps and wider networks.
@@ -133,4 +150,5 @@ def course_recipe(
     if device.type == "cpu" and "width" not in changes:
         settings["discriminator_width"] = 32
     settings |= changes
-    return Recipe(settings.pop("steps", limits.steps), **settings)
+    steps = settings.pop("steps", limits.steps)
+    return Recipe(steps, **({"rate": rate_for(max(1, steps))} | settings))

@@ -353,16 +353,21 @@ for family in masks.FAMILIES:
     }
 
 
+named = ("nearest images", "U-Net, L1", "linear mean", "harmonic", "biharmonic", "patches", "mean")
+hue = dict(zip(named, plotting.COLOURS.values(), strict=False))  # in all figures of the lesson
+hue |= {"mean image": "#6B6B6B", "best of one image": "#BBBBBB"}
+
+
 def bars(errors: dict[str, dict[str, float]]):
     """A drawing of masked L1 by family, one bar for each way to fill."""
 
     def draw(axes: Axes) -> None:
         families, names = list(errors), list(next(iter(errors.values())))
         width, places = 0.8 / len(names), np.arange(len(families))
-        for index, (name, colour) in enumerate(zip(names, plotting.COLOURS.values(), strict=False)):
+        for index, name in enumerate(names):
             heights = [errors[family][name] for family in families]
             shift = width * (index - (len(names) - 1) / 2)
-            axes.bar(places + shift, heights, 0.9 * width, color=colour, label=name)
+            axes.bar(places + shift, heights, 0.9 * width, color=hue[name], label=name)
         axes.set_xticks(places, families)
         axes.set(ylabel="masked L1 (lower is better)")
         axes.legend(ncols=3, fontsize=8)
@@ -542,12 +547,13 @@ plotting.architecture(
         ("up", (32, 16, 16)),
         ("up, last", (1, 32, 32)),
     ],
+    skips=[(3, 5), (2, 6), (1, 7)],
     alt="The U-Net: image and mask become 16 maps of 32 by 32, shrink to 128 of 4 by 4 and grow to "
-    "one image again.",
+    "one image again. Arrows lead from each map on the way down to the way up at the same size.",
 )
 
 # %% [markdown]
-# **Figure 13.9.** The U-Net of this lesson. "Stem" is a convolution with K = 3, "down" one with K = 4 and
+# **Figure 13.9.** The U-Net of this lesson. Blue: the second way. "Stem" is a convolution with K = 3, "down" one with K = 4 and
 # S = 2. "Bottom" is two **residual blocks** (lesson 05), each of which adds the result of two
 # convolutions with K = 3 to what it was given: at 4 x 4 their windows together reach over the whole
 # image. "Up" doubles height and width, joins the map with that of the same size from the way down,

@@ -94,7 +94,7 @@ plotting.image_grid(
         dim=1,
     ).flatten(0, 1),
     columns=9,
-    titles=["given", "1st", "2nd", "3rd", "5th", "9th", "mean of 31", "median of 31", "truth"],
+    titles=["given", "1st", "2nd", "3rd", "5th", "9th", "mean", "median", "truth"],
     alt="Two garments with a square hole, filled from five different training images, with the mean "
     "and with the median of 31 training images, and whole.",
 )

@@ -59,6 +59,15 @@ def test_training_leaves_a_whole_folder(tmp_path, capsys):
     assert "Now open" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_rate_is_that_of_the_steps_but_for_the_paper(tmp_path, monkeypatch, plain):
+    monkeypatch.setattr(recipes, "LONG", 4)
+    assert train(tmp_path, "--steps", "16", *(["--plain"] if plain else [])) == 0
+    report = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    expected = recipes.paper_recipe(1).rate if plain else recipes.Recipe.rate / 2
+    assert report["recipe"]["rate"] == pytest.approx(expected)
+
+
 def test_ctrl_c_keeps_a_checkpoint_and_resume_gives_the_same_result(tmp_path, monkeypatch, capsys):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train(whole, "--steps", "60") == 0

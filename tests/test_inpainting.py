@@ -44,6 +44,10 @@ def test_the_loss_is_the_metric():
     torch.testing.assert_close(l2, masked_metrics.masked_mse(answers, images, masks).mean())
     with pytest.raises(ValueError, match="l1"):
         reconstruction_loss(answers, images, masks, "huber")
+    with pytest.raises(ValueError, match=r"images' shape \(5, 2, 16, 16\), got \(5, 1, 16, 16\)"):
+        reconstruction_loss(answers[:, :1], images, masks)
+    with pytest.raises(holes.MaskError, match="a mask for each image"):
+        reconstruction_loss(answers, images, masks[:1])  # would be broadcast
 
 
 def test_known_pixels_count_by_their_weight():

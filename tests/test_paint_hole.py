@@ -74,8 +74,11 @@ def test_the_controls_follow_the_canvas():
     canvas.hole = hole_canvas.text_of(small)
     after = bytes(picture.value)
     assert after != before and after.startswith(b"\x89PNG") and "6 %" in message.value
-    named(box, "search").click()
+    search, said = named(box, "search"), []
+    search.observe(lambda change: said.append((change["new"], search.disabled)), "description")
+    search.click()
     assert bytes(picture.value) != after  # one more answer
+    assert said == [("searching ...", True), ("search", False)] and not search.disabled
     named(box, "image").value = "two"
     assert bytes(canvas.pixels) == paint_hole._bytes(IMAGES["two"]).numpy().tobytes()
     named(box, "centre square").click()

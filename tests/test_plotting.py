@@ -435,6 +435,30 @@ def test_architecture_refuses(blocks, message):
         plotting.architecture(blocks, alt=ALT)
 
 
+U_NET = [
+    ("image", (1, 32, 32)), ("stem", (16, 32, 32)), ("down", (32, 16, 16)), ("up", (16, 32, 32)),
+    ("last", (1, 32, 32)),
+]  # fmt: skip
+
+
+def test_skips_are_arrows_that_cross_no_box(monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        "course_lib.diagrams.Picture.from_figure", lambda figure, alt: kept.append(figure)
+    )
+    for skips in ((), [(1, 3)]):
+        plotting.architecture(U_NET, alt=ALT, skips=skips)
+    plain, drawn = (figure.axes[0] for figure in kept)
+    assert len(drawn.texts) == len(plain.texts) + 1  # an arrow is an annotation without text
+    arrow, boxes = drawn.texts[-1], [patch.get_bbox() for patch in drawn.patches]
+    (stop, level), (start, same) = arrow.xy, arrow.xyann
+    assert level == same and boxes[1].x1 < start < stop < boxes[3].x0
+    assert boxes[1].y0 < level < boxes[2].y0  # from the side of the first, below the one between
+    for wrong in ((0, 1), (1, 2), (2, 4), (1, 5), (0, 3)):
+        with pytest.raises(ValueError, match="a skip joins two boxes of equal height"):
+            plotting.architecture(U_NET, alt=ALT, skips=[wrong])
+
+
 def test_training_figure_shows_the_samples_and_the_progress():
     records = history()
     records[3].losses = {"generator": 1.0}  # a record may lack a loss

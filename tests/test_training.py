@@ -35,6 +35,18 @@ def trained(recipe: recipes.Recipe) -> training.GanState:
     return state
 
 
+def test_long_trainings_have_a_lower_rate_and_short_ones_the_usual():
+    usual = recipes.Recipe.rate
+    assert recipes.rate_for(1) == recipes.rate_for(recipes.LONG) == usual
+    assert recipes.rate_for(4 * recipes.LONG) == pytest.approx(usual / 2)
+    assert recipes.course_recipe(CPU).rate == usual
+    longer = recipes.course_recipe(CPU, steps=9 * recipes.LONG)
+    assert longer.rate == pytest.approx(usual / 3)
+    assert recipes.course_recipe(CPU, steps=9 * recipes.LONG, rate=0.1).rate == 0.1
+    with pytest.raises(ValueError, match="steps of at least 1"):
+        recipes.course_recipe(CPU, steps=0)
+
+
 def test_records_cover_every_step_and_are_kept():
     state = training.GanState.create(SMALL, CPU)
     records = list(training.train_gan(state, tiny_images(), every=4))
