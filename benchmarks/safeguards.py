@@ -27,7 +27,8 @@ from benchmarks.summary import Nested
 from course_lib import augmentation, data, recipes, training
 
 ROUNDS, SECONDS = 5, 4.0
-ENDLESS = 10**9  # steps: the learning rate must not fall, nor training end, while it is measured
+#: The learning rate must not fall, nor training end, while it is measured.
+ENDLESS = {"steps": 10**9, "rate": recipes.Recipe.rate}
 NONE = "none"
 CHANGES = {
     NONE: {},
@@ -55,7 +56,7 @@ class Shifting(nn.Module):
 
 def _bare(device: torch.device, dtype: str = "float32") -> recipes.Recipe:
     return recipes.course_recipe(
-        device, steps=ENDLESS, dtype=dtype, r1=0.0, average=0.0, norm="none", group=0
+        device, **ENDLESS, dtype=dtype, r1=0.0, average=0.0, norm="none", group=0
     )
 
 

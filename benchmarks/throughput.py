@@ -30,13 +30,14 @@ from benchmarks.summary import Nested
 from course_lib import data, recipes, training
 
 ROUNDS, SECONDS = 5, 5.0
-ENDLESS = 10**9  # steps: the learning rate must not fall, nor training end, while it is measured
+#: The learning rate must not fall, nor training end, while it is measured.
+ENDLESS = {"steps": 10**9, "rate": recipes.Recipe.rate}
 TEXTBOOK, ADVICE = "textbook loop", "with the usual advice"
 FLOAT32, COURSE, BARE = "course, float32", "course", "course without safeguards"
 
 
 def _recipe(device: torch.device, dtype: str = "float32") -> recipes.Recipe:
-    return recipes.course_recipe(device, steps=ENDLESS, dtype=dtype)
+    return recipes.course_recipe(device, **ENDLESS, dtype=dtype)
 
 
 def _images() -> data.ImageSet:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 EXAMPLES = """examples:
-  python -m course_lib train dcgan                 the course's recipe, about 5 minutes on 2 cores
+  python -m course_lib train dcgan                 the course's recipe, 2 to 5 minutes on 2 cores
   python -m course_lib train dcgan --minutes 1     a shorter training
   python -m course_lib train dcgan --resume        go on after Ctrl-C
   torchrun --standalone --nproc-per-node 2 -m course_lib train dcgan      on two GPUs
@@ -27,7 +27,10 @@ def positive(kind: type) -> object:
             value = 0
         # The comparison is false for NaN, and no training lasts for ever.
         if not 0 < value < 1e9:
-            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+            name = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(
+                f"expected a {name} above 0 and below a billion, got {text!r}"
+            )
         return value
 
     return convert
@@ -56,7 +59,12 @@ def parser() -> argparse.ArgumentParser:
     models = train.add_subparsers(dest="model", required=True, metavar="model")
     gan = models.add_parser("dcgan", parents=[device], help="the generator of lesson 09")
     length = gan.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=positive(float), help="train for about so long")
+    length.add_argument(
+        "--minutes",
+        type=positive(float),
+        help="train for about so long: as many steps as fit by a measurement of some seconds, "
+        "without --compile",
+    )
     length.add_argument("--steps", type=positive(int), help="train for so many steps")
     gan.add_argument(
         "--data", default=None, choices=("fashion-mnist", "cifar-10", "celeba"), help="image set"
@@ -201,6 +209,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except MemoryError as error:
         print(f"error: not enough memory: {error or 'use smaller images'}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        # On a GPU torch.OutOfMemoryError; on a CPU only the message says it.
+        said = str(error)
+        if not any(
+            words in said for words in ("out of memory", "allocate memory", "enough memory")
+        ):
+            raise
+        advice = (
+            "--count smaller" if options.command == "sample" else "images smaller, or --device cpu"
+        )
+        line = said.strip().splitlines()[0]
+        print(f"error: not enough memory; make the {advice} ({line})", file=sys.stderr)
         return 1
     except StoppedElsewhere:
         return 1  # the process that failed prints its error

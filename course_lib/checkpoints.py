@@ -43,6 +43,8 @@ def _fitting(path: Path) -> Iterator[None]:
     """Say of the file at `path` that it does not fit when a network or a setting in it does not."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise  # a RuntimeError, and no fault of the file
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} does not fit this version of the course ({type(error).__name__}: {error}). "
@@ -60,6 +62,11 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
         with safe_open(path, "pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except PermissionError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror or error}). Ask its owner for the right to "
+            "read it, or for a copy."
+        ) from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is damaged or not a safetensors file ({error}). Delete it and train again."

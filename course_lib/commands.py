@@ -28,6 +28,8 @@ from course_lib import (
 )
 from course_lib.models.classifier import Classifier
 
+SAVE_EVERY = 30.0  # seconds between two checkpoints of a training, at least
+
 
 class CommandError(Exception):
     """A command that cannot do what was asked; the message is one line and says what to do."""
@@ -81,7 +83,7 @@ def train_dcgan(
     resume: bool = False,
     compiled: bool = False,
 ) -> int:
-    """Train the DCGAN, keep a checkpoint at least every half minute, and leave a folder of results.
+    """Train the DCGAN, keep a checkpoint about every half minute, and leave a folder of results.
 
     Returns:
         The exit code: 0 when training is complete, 130 when it was interrupted.
@@ -112,7 +114,7 @@ def train_dcgan(
         if resume:
             recipe, info = world.tell(found and (found[0].recipe, found[1]))
             state = found[0] if found else training.GanState.create(recipe, device)
-            name = info["data"]
+            name = trained_on(info, checkpoint)
             world.first(lambda: print(f"Going on from step {state.step} of {recipe.steps}."))
         else:
             name = data_name or "fashion-mnist"
@@ -143,13 +145,47 @@ def train_dcgan(
             f"{recipe.batch}, in {recipe.dtype} on {where}. Ctrl-C stops and keeps a checkpoint."
         )
         world.first(lambda: print(opening))
-        finished = run_with_progress(state, images, checkpoint, {"data": name})
+        with _translating(compiled):
+            finished = run_with_progress(state, images, checkpoint, {"data": name})
     if world.rank == 0 and finished:
         results.leave(state, name, out)
     elif world.rank == 0:
         print(f"Stopped at step {state.step} of {recipe.steps}; the checkpoint is {checkpoint}.")
         print(f"To go on: python -m course_lib train dcgan --resume --out {out}")
     return 0 if finished else 130
+
+
+def trained_on(info: dict, path: Path) -> str:
+    """The name of the image set, which a training's file holds if a command wrote it.
+
+    Raises:
+        CommandError: if it does not.
+    """
+    if "data" not in info:
+        raise CommandError(
+            f"{path} does not say which images it was trained on, as files of this command do. "
+            'Save it again from your program, with {"data": NAME} as its info.'
+        )
+    return info["data"]
+
+
+@contextmanager
+def _translating(compiled: bool) -> Iterator[None]:
+    """Say what to do where `torch.compile` fails, as it does without a compiler."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not compiled:
+            raise
+        from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+
+        if not isinstance(error, TorchDynamoException):
+            raise
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise CommandError(
+            f"torch.compile could not translate the networks ({said[0]}). Leave out --compile, or "
+            "install a C++ compiler, and Triton for a GPU."
+        ) from error
 
 
 def run_with_progress(
@@ -171,7 +207,7 @@ def run_with_progress(
                 f"{record.rate:.0f} images/s"
             )
             done, stop = record.step == recipe.steps, world.any(wish["stop"])
-            if world.tell(done or stop or time.perf_counter() - saved > 30):
+            if world.tell(done or stop or time.perf_counter() - saved > SAVE_EVERY):
                 world.first(lambda: checkpoints.save_state(state, checkpoint, info))
                 saved = time.perf_counter()
             if stop and not done:
@@ -181,6 +217,8 @@ def run_with_progress(
 
 def train_classifier(*, out: Path, device: torch.device, epochs: int, seed: int) -> int:
     """Train the course's feature extractor and measure with it what a distance means."""
+    if out.is_dir():
+        raise CommandError(f"{out} is a folder, expected a file for the weights; change --out")
     writable(out.parent)
     torch.manual_seed(seed)
     classifier = Classifier().to(device, memory_format=torch.channels_last)
@@ -230,9 +268,11 @@ def sample(
 def evaluate(*, run: Path, device: torch.device) -> int:
     """Print the quality of a finished run as JSON."""
     generate, latent, info = load_run(run, device)
-    if info["data"] != "fashion-mnist":
+    name = trained_on(info, run / "generator.safetensors")
+    if name != "fashion-mnist":
         raise CommandError(
-            f"the course's feature extractor knows Fashion-MNIST; this run is of {info['data']}"
+            f"the course's feature extractor knows Fashion-MNIST; this run is of {name}. Train "
+            "on it, or compare with an extractor of your own: course_lib.metrics.RelativeFrechet"
         )
     print(json.dumps(results.quality(generate, latent, device), indent=2))
     return 0

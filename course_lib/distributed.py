@@ -164,7 +164,7 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     Raises:
         RuntimeSettingError: if the environment is incomplete or there is no GPU for this process.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if _number("WORLD_SIZE", "1") == 1:
         yield ALONE, device
         return
     needed = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -173,7 +173,7 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             f"WORLD_SIZE asks for {os.environ['WORLD_SIZE']} processes, but {', '.join(missing)} "
             "is not set. Start with torchrun, or unset WORLD_SIZE."
         )
-    rank, size, local_rank = (int(os.environ[key]) for key in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    rank, size, local_rank = (_number(key) for key in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     backend = "gloo"
     if device.type == "cuda":
         device, backend = _own_gpu(device, local_rank), "nccl"
@@ -193,6 +193,17 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         raise
     finally:
         dist.destroy_process_group()
+
+
+def _number(name: str, default: str = "") -> int:
+    """The whole number in an environment variable."""
+    text = os.environ.get(name, default)
+    if not text.strip().isdecimal():
+        raise RuntimeSettingError(
+            f"expected a whole number in the environment variable {name}, got {text!r}. Start with "
+            "torchrun, or unset it."
+        )
+    return int(text)
 
 
 def _own_gpu(device: torch.device, local_rank: int) -> torch.device:

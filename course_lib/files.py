@@ -16,6 +16,10 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+#: What the system takes from the rights of a new file. It can only be read by setting it.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def whole(path: Path | str) -> Iterator[Path]:
@@ -25,6 +29,7 @@ def whole(path: Path | str) -> Iterator[Path]:
     is removed and whatever stood at `path` before is left as it was. A killed process leaves its
     temporary file behind; the next write of the same file removes it, except on Windows. The
     content is on the disk before the name is: a power cut leaves the old file or the new one.
+    The file may be read by whom the old one could be read by, or a new file usually can.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +40,10 @@ def whole(path: Path | str) -> Iterator[Path]:
             yield aside
             with open(aside, "rb+") as written:  # Windows syncs only what is open for writing
                 os.fsync(written.fileno())
+            # safetensors writes for its owner alone, whatever the system's rule is.
+            with suppress(OSError):
+                rights = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_UMASK
+                aside.chmod(rights)
             aside.replace(target)
         except BaseException:
             aside.unlink(missing_ok=True)

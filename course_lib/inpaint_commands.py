@@ -25,7 +25,7 @@ from course_lib import (
     runtime,
 )
 from course_lib import masks as holes
-from course_lib.commands import CommandError, stop_on_interrupt, writable
+from course_lib.commands import SAVE_EVERY, CommandError, stop_on_interrupt, trained_on, writable
 from course_lib.inpaint_recipes import course_inpaint_recipe
 from course_lib.photo_fill import fill_photo
 
@@ -61,6 +61,8 @@ def train_inpaint(
     """
     writable(out)
     checkpoint = out / "checkpoint.safetensors"
+    if checkpoint.is_dir():
+        raise CommandError(f"{checkpoint} is a folder; move it, or choose another --out")
     if resume:
         if steps or minutes or seed is not None or data_name or adversarial is not None:
             raise CommandError(
@@ -68,7 +70,7 @@ def train_inpaint(
                 "--minutes, --seed, --data and --adversarial"
             )
         state, info = inpaint_checkpoints.load_state(checkpoint, device)
-        recipe, name = state.recipe, info["data"]
+        recipe, name = state.recipe, trained_on(info, checkpoint)
         print(f"Going on from step {state.step} of {recipe.steps}.")
     else:
         if checkpoint.is_file():
@@ -107,7 +109,7 @@ def _run_with_progress(
             bar.update(record.step - bar.n)
             bar.set_postfix_str(f"loss {record.losses['loss']:.4f}, {record.rate:.0f} images/s")
             done, stop = record.step == recipe.steps, wish["stop"]
-            if done or stop or time.perf_counter() - saved > 30:
+            if done or stop or time.perf_counter() - saved > SAVE_EVERY:
                 inpaint_checkpoints.save_state(state, checkpoint, info)
                 saved = time.perf_counter()
             if stop and not done:

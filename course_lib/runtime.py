@@ -108,7 +108,9 @@ def compute_dtype(
         torch.bfloat16 or torch.float32.
     """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        # torch.cuda.is_bf16_supported() also says yes where bfloat16 is only emulated, slowly.
+        hardware = torch.version.hip or torch.cuda.get_device_capability(device)[0] >= 8
+        return torch.bfloat16 if hardware else torch.float32
     if probe is None:
         return torch.float32
     seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}

@@ -217,6 +217,37 @@ def _training_mode(state: GanState) -> None:
     state.discriminator.train()
 
 
+def _number_format(state: GanState) -> torch.autocast:
+    """The recipe's number format for convolutions and matrix products, as a context."""
+    low = state.recipe.dtype == "bfloat16"
+    return torch.autocast(state.device.type, torch.bfloat16, enabled=low)
+
+
+def forward(
+    state: GanState, real: Tensor, random: torch.Generator | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the discriminator compares in a step: generated images, and the logits of both kinds.
+
+    Args:
+        state: its networks are used, and not changed but for batch normalisation's statistics.
+        real: (B, C, H, W) in [-1, 1], with several processes the share of each.
+        random: source of the noise, the same in all processes.
+
+    Returns:
+        Generated images (B, C, H, W), whose graph leads to the generator; logits of real images
+        (B,), and of the generated ones (B,), whose graph ends at the images.
+    """
+    world, (generator, discriminator) = state.world, state.players
+    shape = (world.size * len(real), state.recipe.latent)
+    z = world.share(torch.randn(*shape, generator=random, device=real.device))  # (B, Z)
+    with _number_format(state):
+        fake = generator(z)  # (B, C, H, W)
+        # In separate batches, because batch normalisation would otherwise mix their statistics.
+        real_logits = discriminator(real).float()  # (B,)
+        fake_logits = discriminator(fake.detach()).float()  # (B,)
+    return fake, real_logits, fake_logits
+
+
 def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str, Tensor]:
     """One step of both players on a batch of real images (B, C, H, W) in [-1, 1].
 
@@ -225,8 +256,7 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     Returns:
         The two losses and the mean logits as tensors of shape (), without a graph.
     """
-    recipe, world, (generator, discriminator) = state.recipe, state.world, state.players
-    low = torch.autocast(state.device.type, torch.bfloat16, enabled=recipe.dtype == "bfloat16")
+    recipe, world, low = state.recipe, state.world, _number_format(state)
     rate = recipe.rate
     if recipe.decay == "linear":
         rate *= min(1.0, 2 * (1 - state.step / recipe.steps))
@@ -235,14 +265,8 @@ def gan_step(state: GanState, real: Tensor, random: torch.Generator) -> dict[str
     adversarial = losses.LOSSES[recipe.loss]
 
     # 1. The discriminator learns to tell them apart. The generated images are detached: its step
-    #    must not reach the generator. Real and generated images go in separate batches, because
-    #    batch normalisation would otherwise mix their statistics.
-    z = torch.randn(world.size * len(real), recipe.latent, generator=random, device=real.device)
-    z = world.share(z)  # (B, Z)
-    with low:
-        fake = generator(z)  # (B, C, H, W)
-        real_logits = discriminator(real).float()  # (B,)
-        fake_logits = discriminator(fake.detach()).float()  # (B,)
+    #    must not reach the generator.
+    fake, real_logits, fake_logits = forward(state, real, random)
     d_loss = adversarial.discriminator(real_logits, fake_logits)
     total = d_loss
     if state.step % recipe.r1_every == 0:

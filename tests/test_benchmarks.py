@@ -413,6 +413,34 @@ def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images
         assert f"{found['least']:.2f} to {found['largest']:.2f}" in page
 
 
+def test_the_page_of_the_engine_states_what_was_measured():
+    page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")
+
+    def said(found: dict, digits: int) -> str:
+        numbers = (f"{found[edge]:.{digits}f}" for edge in ("median", "least", "largest"))
+        return "{} ({} to {})".format(*numbers)
+
+    throughput = read("throughput")
+    ratios = throughput["times_the_textbook_loop"]
+    assert said(ratios["course"], 2) + ", with penalty" in page
+    assert said(ratios["course without safeguards"], 2) + " without them" in page
+    shares = throughput["percent_of_the_peak"].values()
+    assert "{:.0f} % and {:.0f} % of what".format(*(one["median"] for one in shares)) in page
+    goal = read("time_to_quality")
+    seconds = said(goal["seconds_to_goal"], 0).replace(" (", " s (", 1)
+    assert f"{seconds}, five seeds, planned for {goal['steps']:,} steps" in page
+    for name, minutes in (("quality", 3), ("ten_minutes", 10)):
+        found = read(name)[f"{minutes} minutes"]
+        distance, spent = found["course"]["relative_frechet_distance"], found["seconds"]
+        assert len(distance["values"]) == 5
+        assert (
+            f"{said(distance, 4)}, five seeds, {found['steps']:,} steps in "
+            f"{spent['least']:.0f} to {spent['largest']:.0f} s"
+        ) in page
+    modes_found = read("modes")
+    assert f"| {modes_found[modes.COURSE]['modes']['median']:.0f} after" in page
+
+
 def test_the_pages_state_what_was_measured_of_late_collapse():
     stored = read("collapse")
     page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")

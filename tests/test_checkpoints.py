@@ -51,6 +51,25 @@ def test_a_truncated_file_is_named(path, kept):
         checkpoints.load_state(path, CPU)
 
 
+def test_a_healthy_file_is_not_to_be_deleted(path, monkeypatch):
+    checkpoints.save_state(trained(SMALL), path, {})
+
+    def refusing(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "safe_open", refusing)
+        with pytest.raises(checkpoints.CheckpointError, match=r"cannot be read .*its owner"):
+            checkpoints.load_state(path, CPU)
+
+    def too_large(*arguments, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training.GanState, "create", too_large)
+    with pytest.raises(torch.OutOfMemoryError):
+        checkpoints.load_state(path, CPU)
+
+
 def test_a_missing_file_says_what_to_do(path):
     with pytest.raises(checkpoints.CheckpointError, match="Train first"):
         checkpoints.load_state(path, CPU)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from course_lib import checkpoints, recipes, results, training
+from course_lib import checkpoints, commands, metrics, recipes, results, training
 from course_lib.__main__ import main
 
 LEFT = {
@@ -81,6 +81,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_gives_the_same_result(tmp_path, mo
 
     monkeypatch.setattr(training, "train_gan", interrupted)
     assert train(parts, "--steps", "60") == 130
+    monkeypatch.setattr(recipes, "LONG", 4)  # a later version has another rule: the rate is kept
     assert {path.name for path in parts.iterdir()} == {"checkpoint.safetensors"}
     assert "--resume" in capsys.readouterr().out
     monkeypatch.setattr(training, "train_gan", real_loop)
@@ -96,14 +97,39 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_gives_the_same_result(tmp_path, mo
     assert distances[0] == distances[1]
 
 
+def test_a_checkpoint_is_kept_whenever_its_time_has_come(tmp_path, monkeypatch):
+    """A training that is killed, and cannot save at the last moment, loses one interval."""
+    saved, save = [], checkpoints.save_state
+    monkeypatch.setattr(
+        checkpoints,
+        "save_state",
+        lambda state, *rest: (saved.append(state.step), save(state, *rest)),
+    )
+    assert train(tmp_path, "--steps", "60") == 0
+    assert saved == [60]  # half a minute is longer than that
+    saved.clear()
+    monkeypatch.setattr(commands, "SAVE_EVERY", 0.0)
+    assert train(tmp_path, "--steps", "60") == 0
+    assert saved == [25, 50, 60]
+
+
 def test_the_interrupt_handler_is_put_back(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     assert train(tmp_path, "--steps", "2") == 0
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_minutes_choose_the_steps(tmp_path):
+def test_minutes_choose_the_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "LONG", 2)
+    monkeypatch.setattr(training, "steps_in", lambda minutes, *rest: int(400 * minutes))
     assert train(tmp_path, "--minutes", "0.02") == 0
+    report = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert report["recipe"]["steps"] == 8 and report["seconds"] < 60
+    assert report["recipe"]["rate"] == pytest.approx(recipes.Recipe.rate / 2)
+
+
+def test_minutes_are_measured(tmp_path):
+    assert train(tmp_path, "--minutes", "0.01") == 0
     report = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert report["recipe"]["steps"] >= 1 and report["seconds"] < 60
 
@@ -120,6 +146,61 @@ def test_compile_trains_with_both_networks_compiled(tmp_path, monkeypatch):
     assert compiled == ["Generator", "Discriminator"]
     assert train(tmp_path / "plain", "--steps", "2") == 0
     assert len(compiled) == 2
+
+
+def test_a_failing_compiler_is_one_error_and_other_errors_are_not_hidden(
+    tmp_path, monkeypatch, capsys
+):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def failing(*arguments, **options):
+        raise failure("no C++ compiler found\nmore of it")
+        yield
+
+    monkeypatch.setattr(torch, "compile", lambda network, backend: network)
+    monkeypatch.setattr(training, "train_gan", failing)
+    failure = TorchDynamoException
+    assert train(tmp_path, "--steps", "2", "--compile") == 1
+    assert "(no C++ compiler found). Leave out --compile, or" in one_error_line(capsys)
+    failure = RuntimeError
+    with pytest.raises(RuntimeError, match="more of it"):
+        train(tmp_path, "--steps", "2", "--compile")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError("Unable to allocate 3 TiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 TiB.\nmore"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 3 TiB.\nmore"),
+    ],
+)
+def test_too_little_memory_is_one_error(tmp_path, monkeypatch, capsys, failure):
+    assert train(tmp_path, "--steps", "2") == 0
+
+    def too_much(*arguments):
+        raise failure
+
+    monkeypatch.setattr(metrics, "sample_images", too_much)
+    assert main(["sample", "--run", str(tmp_path), "--count", "900000000"]) == 1
+    assert "3 TiB" in one_error_line(capsys)
+
+
+def test_files_that_do_not_name_their_images(tmp_path, capsys):
+    assert train(tmp_path, "--steps", "2") == 0
+    path = tmp_path / "checkpoint.safetensors"
+    state, _ = checkpoints.load_state(path, torch.device("cpu"))
+    checkpoints.save_state(state, path, {})
+    checkpoints.save_generator(state, tmp_path / "generator.safetensors", {})
+    assert train(tmp_path, "--resume") == 1
+    assert "does not say which images it was trained on" in one_error_line(capsys)
+    assert main(["evaluate", "--run", str(tmp_path)]) == 1
+    assert "generator.safetensors does not say which images" in one_error_line(capsys)
+
+
+def test_a_classifier_is_not_written_to_a_folder(tmp_path, capsys):
+    assert main(["train", "classifier", "--out", str(tmp_path)]) == 1
+    assert "is a folder, expected a file" in one_error_line(capsys)
 
 
 def test_sample_and_evaluate_use_the_trained_generator(tmp_path, capsys):

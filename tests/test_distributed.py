@@ -190,7 +190,10 @@ def on_command_line(rank: int, folder: Path, join_with) -> dict:
         found[name] = command(*options)
     join_with()
     training.train_gan = partial(interrupted_loop, training.train_gan, rank)
+    saved, save = [], checkpoints.save_state
+    checkpoints.save_state = lambda *rest: (saved.append(1), save(*rest))
     found["stopped"] = command("--steps", "60", "--out", str(folder / "stopped"))
+    found["saved"] = len(saved)
     join_with()
     recipes.CPU, recipes.GROUP = replace(recipes.CPU, batch=15), 0
     found["odd"] = command("--out", str(folder / "odd"))
@@ -241,6 +244,22 @@ def both(folder) -> list[dict]:
         assert command("--steps", "30", "--seed", "3", "--out", str(folder / "run"))[0] == 130
     torch.multiprocessing.spawn(work_in, (free_ports(7), folder), nprocs=2)
     return [torch.load(folder / f"found{rank}.pt", weights_only=False) for rank in (0, 1)]
+
+
+def test_the_first_process_alone_averages_and_saves(both):
+    fresh = weights(training.GanState.create(NORMED, CPU).average)
+    one, two = (found["trained"]["relativistic, batch"]["weights"]["average"] for found in both)
+    assert torch.equal(two, fresh) and not torch.equal(one, fresh)
+    assert [found["saved"] > 0 for found in both] == [True, False]
+
+
+def test_a_number_of_processes_that_is_none(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with (
+        pytest.raises(RuntimeSettingError, match=r"whole number in .* WORLD_SIZE, got 'two'"),
+        distributed.joined(CPU),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("size", [None, "1"])

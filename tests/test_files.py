@@ -18,6 +18,23 @@ def test_whole_renames_on_success_and_makes_parents(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.skipif(files.fcntl is None, reason="Windows has no such rights")
+def test_a_file_can_be_read_by_whom_a_new_one_can(tmp_path):
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    target = tmp_path / "a"
+
+    def write() -> None:
+        with files.whole(target) as aside:
+            aside.touch(mode=0o600)  # as safetensors does
+
+    write()
+    assert target.stat().st_mode == usual
+    target.chmod(0o640)  # the owner's wish
+    write()
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_whole_leaves_the_old_file_on_failure(tmp_path, error):
     target = tmp_path / "a.txt"

@@ -297,6 +297,21 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_gives_the_same_network(tmp_path, m
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_checkpoint_is_kept_whenever_its_time_has_come(tmp_path, monkeypatch, capsys):
+    saved, save = [], inpaint_checkpoints.save_state
+    monkeypatch.setattr(
+        inpaint_checkpoints,
+        "save_state",
+        lambda state, *rest: (saved.append(state.step), save(state, *rest)),
+    )
+    monkeypatch.setattr(inpaint_commands, "SAVE_EVERY", 0.0)
+    assert train(tmp_path / "run", "--steps", "30") == 0
+    assert saved == [25, 30]
+    (tmp_path / "blocked" / "checkpoint.safetensors").mkdir(parents=True)
+    assert train(tmp_path / "blocked", "--steps", "30") == 1
+    assert "is a folder; move it" in capsys.readouterr().err and saved == [25, 30]
+
+
 def test_the_result_replaces_neither_image_nor_mask(tmp_path, capsys):
     image, missing = pixels((16, 16)), hole(16, 16)
     for name in ("in.png", "mask.png"):

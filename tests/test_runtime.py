@@ -59,6 +59,21 @@ def test_compute_dtype_takes_what_is_faster(monkeypatch, cost, expected):
     assert runtime.compute_dtype(torch.device("cpu"), probe) is expected
 
 
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((7, 5), torch.float32), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)],
+)
+def test_compute_dtype_asks_what_the_gpu_can_and_not_what_it_can_pretend(
+    monkeypatch, capability, expected
+):
+    gpu = torch.device("cuda:1")
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: capability if device == gpu else None
+    )
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *options: True)  # emulated
+    assert runtime.compute_dtype(gpu) is expected
+
+
 def test_budget_goes_by_device():
     cpu = runtime.Budget("fashion-mnist", 1, 2, 32, 4)
     gpu = runtime.Budget("celeba", 10, 2, 64, 8)

@@ -43,6 +43,8 @@ def test_long_trainings_have_a_lower_rate_and_short_ones_the_usual():
     longer = recipes.course_recipe(CPU, steps=9 * recipes.LONG)
     assert longer.rate == pytest.approx(usual / 3)
     assert recipes.course_recipe(CPU, steps=9 * recipes.LONG, rate=0.1).rate == 0.1
+    on_gpu = recipes.course_recipe(torch.device("cuda"), "celeba")
+    assert on_gpu.rate == recipes.rate_for(recipes.GPU.steps) < usual
     with pytest.raises(ValueError, match="steps of at least 1"):
         recipes.course_recipe(CPU, steps=0)
 
@@ -323,21 +325,27 @@ def test_compiling_is_refused_in_several_processes():
 
 
 def test_what_a_step_computes_forward_stays_on_the_gpu():
-    """Batch, noise, both networks and the losses on a GPU that is not there: nothing is left out.
+    """Batch, noise, both networks and the losses on a GPU that is not there.
 
-    Fake tensors have no backward pass on a GPU, so the step itself cannot run.
+    The lines are those of the step. Fake tensors have no backward pass on a GPU, so the penalty and
+    the optimisers cannot run; and a number format can only be asked for where there is a GPU.
     """
-    gpu = torch.device("cuda")
+    gpu, recipe = torch.device("cuda"), replace(SMALL, norm="none", depth=2, group=4)
     with FakeTensorMode(allow_non_fake_inputs=True):
         pixels = torch.empty(40, 1, 8, 8, dtype=torch.uint8, device=gpu)
         images = replace(tiny_images(), images=pixels)
         with gpu:  # only the weights: the forward pass gets no default device
-            generator = dcgan.Generator(5, width=4, size=8)
-            discriminator = dcgan.Discriminator(width=4, size=8)
+            networks = (
+                dcgan.Generator(5, width=4, size=8, depth=2),
+                dcgan.Discriminator(width=4, size=8, norm="none", group=4),
+            )
+        state = training.GanState.create(recipe, gpu, networks)
         rows = data.EpochSampler(len(images), SMALL.batch, seed=0).indices(0)
         real = images.batch(rows, gpu).contiguous(memory_format=torch.channels_last)
-        z = torch.randn(len(real), SMALL.latent, device=real.device)
-        logits = discriminator(real), discriminator(generator(z))
+        fake, *logits = training.forward(state, real, None)
         found = losses.relativistic_loss(*logits), losses.discriminator_loss(*logits)
-    assert real.shape == (8, 1, 8, 8) and real.dtype == torch.float32
-    assert {value.device.type for value in (real, *logits, *found)} == {"cuda"}
+        shown = state.generate(torch.empty(3, 5, device=gpu))
+    assert real.shape == fake.shape == (8, 1, 8, 8) and real.dtype == torch.float32
+    assert {value.device.type for value in (real, fake, *logits, *found, shown)} == {"cuda"}
+    weights_of = [one for network in networks for one in network.parameters() if one.ndim == 4]
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in weights_of)
