@@ -735,8 +735,8 @@ verify.equation(
 # opponent moves, and an old gradient is an answer to a position that is gone: $\beta_1 = 0$.
 # The average of squared gradients, $\beta_2$, is shortened to 0.99 for the same reason. The
 # learning rate is 0.0015, seven and a half times the paper's, and R1 holds the discriminator. (Trainings
-# of more than 8,192 steps have a lower one: `recipes.rate_for`. At 27,637 steps, half the rate ended with 0.6 of the
-# distance, one seed.)
+# of more than 8,192 steps have a lower one: `recipes.rate_for`. Of ten minutes of training, about 26,000 steps, it is 0.56 of that
+# and ends at 0.0096 to 0.0122, five seeds; the higher rate at 0.0136, one seed.)
 #
 # **An average of the generator, and a falling rate.** The weights at any one step swing around
 # a good place, because each step answers to the last one. So we keep a second generator whose

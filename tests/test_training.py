@@ -328,18 +328,17 @@ def test_what_a_step_computes_forward_stays_on_the_gpu():
     """Batch, noise, both networks and the losses on a GPU that is not there.
 
     The lines are those of the step. Fake tensors have no backward pass on a GPU, so the penalty and
-    the optimisers cannot run; and a number format can only be asked for where there is a GPU.
+    the optimisers cannot run; their weights cannot be brought into another order in memory; and a
+    number format can only be asked for where there is a GPU.
     """
     gpu, recipe = torch.device("cuda"), replace(SMALL, norm="none", depth=2, group=4)
     with FakeTensorMode(allow_non_fake_inputs=True):
         pixels = torch.empty(40, 1, 8, 8, dtype=torch.uint8, device=gpu)
         images = replace(tiny_images(), images=pixels)
         with gpu:  # only the weights: the forward pass gets no default device
-            networks = (
-                dcgan.Generator(5, width=4, size=8, depth=2),
-                dcgan.Discriminator(width=4, size=8, norm="none", group=4),
-            )
-        state = training.GanState.create(recipe, gpu, networks)
+            generator = dcgan.Generator(5, width=4, size=8, depth=2)
+            discriminator = dcgan.Discriminator(width=4, size=8, norm="none", group=4)
+        state = training.GanState(recipe, gpu, generator, discriminator, generator, None, None)
         rows = data.EpochSampler(len(images), SMALL.batch, seed=0).indices(0)
         real = images.batch(rows, gpu).contiguous(memory_format=torch.channels_last)
         fake, *logits = training.forward(state, real, None)
@@ -347,5 +346,3 @@ def test_what_a_step_computes_forward_stays_on_the_gpu():
         shown = state.generate(torch.empty(3, 5, device=gpu))
     assert real.shape == fake.shape == (8, 1, 8, 8) and real.dtype == torch.float32
     assert {value.device.type for value in (real, fake, *logits, *found, shown)} == {"cuda"}
-    weights_of = [one for network in networks for one in network.parameters() if one.ndim == 4]
-    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in weights_of)
