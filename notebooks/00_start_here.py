@@ -64,11 +64,11 @@ plotting.architecture(
 #
 # **In a classroom.** Lessons, exercises and solutions are separate notebooks with the same
 # name. The exercises carry nbgrader's markers in their sources. Results are committed with the
-# notebooks, so they can be shown without being run. Everything works without a network: the
-# data are part of the repository.
+# notebooks, so they can be shown without being run. Everything works without the internet (but for the colour
+# images of lesson 09, on a GPU): the data are part of the repository.
 #
 # **On Colab.** In a copy of the course that has a public address, a badge at the top opens the page there, and the first
-# cell fetches the course. That needs a network.
+# cell fetches the course. That needs the internet.
 # Choose a GPU under *Runtime, Change runtime type* if you want one. No lesson needs it.
 #
 # Two kinds of cell deserve a word. A cell that says `verify.equation("0.1", ...)` checks the
@@ -97,7 +97,7 @@ print(f"device: {device.type}")
 # Fashion-MNIST is 70,000 pictures of clothes, shoes and bags in ten classes, 28 x 28 pixels,
 # grey, collected by Zalando Research (Xiao, Rasul and Vollgraf, 2017) and published under the
 # MIT licence. It lies in this repository as it was published. Each time it is loaded, its
-# contents are compared with the known SHA-256 digest: a single changed bit would be noticed.
+# contents are compared with the known SHA-256 digest: a single changed bit of a picture would be noticed.
 
 # %%
 print(train)
@@ -144,7 +144,7 @@ print(f"{record.images:,} images in {record.seconds:.0f} s")
 plotting.frame_slider(
     frames,
     labels=labels,
-    alt="Noise becomes grey shapes, then clothes, shoes and bags, in seven frames.",
+    alt="A plain grey becomes blobs, then clothes, shoes and bags, in seven frames.",
 )
 
 # %% [markdown]
@@ -152,8 +152,9 @@ plotting.frame_slider(
 # discriminator's mean scores (*logits*), and on the right what the generator draws. Lesson 09
 # teaches how to read these curves.
 #
-# **Figure 0.4.** Noise becomes clothes. The same 48 lists of 64 random numbers, drawn again
-# after each stretch of training.
+# **Figure 0.4.** A plain grey becomes clothes. The same 48 lists of 64 random numbers, drawn again
+# after each stretch of training. After 1,200 steps trousers, pullovers, T-shirts, shoes and bags can be told apart, and some
+# pictures are nothing yet: that is more than an outline, if not all ten classes.
 #
 # The generator has never held a training picture: all it learned came through the discriminator's answers. Whether it
 # copies all the same is a question for lesson 10. How
@@ -207,9 +208,9 @@ print(tuple(batch.shape), batch.dtype, f"from {batch.min():.0f} to {batch.max():
 # |---|---|
 # | `ModuleNotFoundError: course_lib` | run the notebook with the environment that `make lab` makes |
 # | an error that Fashion-MNIST is missing or damaged | `python -m course_lib data` says what is where; `git checkout datasets` brings the files back |
-# | training many times slower than stated | another program uses the processor: two programs that both train wait for each other's threads |
+# | training many times slower than stated | stop the other program: two that both train wait for each other's threads |
 # | an article that says `pip install python` | Python is not a pip package; it has to be there before pip is |
-# | a picture that looks washed out or inverted | check the range: bytes are 0 to 255, tensors here are -1 to 1 |
+# | a picture that looks washed out, inverted or all black | check the range: bytes are 0 to 255, tensors here are -1 to 1 |
 #
 # The last row is worth seeing once. Below, one batch is shown as it is, and as it looks when
 # it is normalised, by mistake, a second time.
@@ -238,7 +239,7 @@ except TypeError as error:
 # %% [markdown]
 # ## Summary
 #
-# - The course runs on two CPU cores, without a network; a GPU is used when there is one.
+# - The course runs on two CPU cores, without the internet; a GPU is used when there is one.
 # - The data are verified each time they are loaded, and are used as numbers from $-1$ to $1$ with axes (B, C, H, W).
 # - Every equation with a number and every measured claim is checked by the notebook itself.
 # - A generator learned to draw garments from noise while you watched.

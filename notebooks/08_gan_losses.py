@@ -579,7 +579,7 @@ def gradient_penalty(critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
 #
 # - The gradient of the *sum* of the scores is, row by row, the gradient of each score, because no score depends on
 #   another image. With batch normalisation in the critic it would. (Lesson 09's discriminator loses its batch
-#   normalisation for this reason among others. The look at a group, with which its section 9.9 ends, brings other images
+#   normalisation for this reason among others. The look at a group, the last change of its section 9.9, brings other images
 #   back, and would make this penalty another one.)
 # - The norm is taken over C, H and W, *for each image*. Over the whole tensor it is $\sqrt{B}$ times as large when the
 #   slopes are alike.

@@ -374,8 +374,8 @@ verify.equation("9.5", losses.generator_loss(b), -torch.log(torch.sigmoid(b)).me
 #
 # A new generator is bad and the discriminator soon knows it, say $\sigma(b) = 0.01$. The first
 # slope is then $-0.01$, the second $-0.99$. The first loss *saturates* where the generator is
-# worst; the second pushes hardest there. That is why everybody uses (9.5), the
-# **non-saturating** loss.
+# worst; the second pushes hardest there. That is why (9.5), the **non-saturating** loss, is used
+# in place of the first.
 #
 # One pair of numbers is worth knowing by heart. If the discriminator cannot tell the two kinds
 # apart and says one half to everything, then
@@ -447,6 +447,9 @@ def train_step(
 #
 # **Line 7.** The discriminator has just changed, so the same images get new logits. No `detach`
 # here: the gradient must reach the generator.
+#
+# **Lines 8 to 11.** As lines 3 to 5, for the generator; its optimiser knows only the generator's weights. Then the
+# discriminator is unfrozen: forget it, and line 4 of the next step stops.
 #
 # **Line 12.** The losses stay on the device. Reading a number with `.item()` at every step
 # makes a GPU wait for the CPU each time; the loop below sums, and reads once in 36 steps.
@@ -526,8 +529,8 @@ print(f"real training images: {known['floor']:.4f}")
 print(f"sampler of the Gaussian with all pixels' covariances: {known['gaussian_sampler']:.2f}")
 
 # %% [markdown]
-# These two numbers are the frame: nothing can be better than real images are, and a method
-# without any learning reaches the second.
+# These two numbers are the frame: a generator that draws as the data are distributed gets about the first, and a method
+# without any network reaches the second.
 #
 # **Predict before you run.** At a draw the discriminator's loss is 1.386 and the generator's 0.693. On which side of these
 # will the two end? And does the generator's loss fall while its images improve?
@@ -562,13 +565,13 @@ print(
 plotting.frame_slider(
     frames,
     labels=labels,
-    alt="Samples of the plain DCGAN as training goes on: noise, blobs, then shapes of clothes.",
+    alt="Samples of the plain DCGAN as training goes on: noise, blobs, dots, then rough outlines.",
     limit=60_000,
 )
 
 # %% [markdown]
-# **Figure 9.6.** The same 40 latent vectors through training. First the outline of "a garment",
-# then kinds of garment, then details.
+# **Figure 9.6.** The same 40 latent vectors through training. First blobs, then a pattern of dots, then outlines, among
+# which upper bodies and a few shoes and trousers can be told. There are no details yet.
 
 # %% tags=["verify"]
 verify.claim(
@@ -683,11 +686,11 @@ print(
 #
 # **No batch normalisation in the discriminator.** It makes each image's score depend on the
 # other images of its batch, so the discriminator is not a function of one image any more. What
-# it gave, a bounded and well-scaled signal, the next changes give instead. (The last change brings the
+# it gave, a well-scaled signal, the next change gives at the start. (The last change brings the
 # other images back, on purpose and in one number.)
 #
-# **Initial weights by fan-in.** Without normalisation nothing repairs the scale. By (9.3), $\sigma = 0.02$ multiplies the
-# variance by $n \sigma^2 = 0.006$ in the discriminator's first layer ($n = 16$) and by 0.82 in its last ($n = 2048$).
+# **Initial weights by fan-in.** Without normalisation nothing repairs the scale. By (9.3), $\sigma = 0.02$ (a number here, and no sigmoid) multiplies the
+# mean square by $n \sigma^2 = 0.006$ in the discriminator's first layer ($n = 16$) and by 0.82 in its last ($n = 2048$).
 # PyTorch's default gives a convolution's weights the variance $1/(3n)$, so that $n \sigma^2 = 1/3$ in every layer of the
 # discriminator.
 #
@@ -698,13 +701,13 @@ print(
 # $$ L_D = \operatorname{softplus}(b - a), \qquad L_G = \operatorname{softplus}(a - b), \qquad \frac{d L_G}{d b} = \sigma(b - a) - 1. \tag{9.9} $$
 #
 # The slope is that of the non-saturating loss (9.6) with $b - a$ in the place of $b$. Only
-# differences count: a constant added to every logit changes nothing. And a generator that makes
-# one kind of image well still loses against real images of every other kind, because each of
-# its images is paired with a real one drawn at random.
+# differences count: a constant added to every logit changes nothing. And a generated image is not compared with one half, but with
+# a real image drawn at random, often of another kind. Whether that keeps more kinds is not measured here; lesson 08 could not tell
+# the two losses apart by the distance.
 #
 # **R1 penalty.** Where real and generated images hardly overlap, a discriminator can be right
 # about all of them and still have any slope it likes in between, and it is this slope that the
-# generator follows. The R1 penalty asks for a small slope of the logit $a(x)$ at the real
+# generator follows. The R1 penalty, with a weight $\gamma$ (here 0.3), asks for a small slope of the logit $a(x)$ at the real
 # images:
 #
 # $$ R_1 = \frac{\gamma}{2}\, \mathbb{E}_{x\ \text{real}}\, \bigl| \nabla_x\, a(x) \bigr|^2. \tag{9.10} $$
@@ -734,9 +737,10 @@ verify.equation(
 # **No momentum, a higher rate.** Adam's $\beta_1$ averages past gradients. In a game the
 # opponent moves, and an old gradient is an answer to a position that is gone: $\beta_1 = 0$.
 # The average of squared gradients, $\beta_2$, is shortened to 0.99 for the same reason. The
-# learning rate is 0.0015, seven and a half times the paper's, and R1 holds the discriminator. (Trainings
-# of more than 8,192 steps have a lower one: `recipes.rate_for`. Of ten minutes of training, about 26,000 steps, it is 0.56 of that
-# and ends at 0.0096 to 0.0122, five seeds; the higher rate at 0.0136, one seed.)
+# learning rate is 0.0015, seven and a half times the paper's; R1 is there to hold the discriminator (lesson 11 measures how
+# much it does). Trainings of more than 8,192 steps have a lower rate, `recipes.rate_for`: for 25,702 steps, about ten minutes, it is
+# 0.56 of that. Such a training ended at a relative Fréchet distance of 0.0096 to 0.0122, five seeds; one of 27,637 steps at the
+# full rate ended at 0.0136, one seed.
 #
 # **An average of the generator, and a falling rate.** The weights at any one step swing around
 # a good place, because each step answers to the last one. So we keep a second generator whose
@@ -841,7 +845,7 @@ print(f"{state.seconds:.0f} s in {recipe.dtype}; relative Fréchet distance {tun
 plotting.frame_slider(
     frames,
     labels=labels,
-    alt="Samples of the course's recipe as training goes on, from grey noise to clothes.",
+    alt="Samples of the course's recipe as training goes on, from blobs to clothes.",
     limit=60_000,
 )
 
@@ -865,9 +869,9 @@ verify.claim(
 
 # %% [markdown]
 # The two trainings did not see equally many images, and the second generator does four
-# and a half times the arithmetic for each: 20.4 million multiply-adds against 4.5. [Lesson 00](00_start_here.ipynb) stops the same
-# recipe after 38,400, not far from the plain training's 29,952; five seeds gave it 0.10 to 0.13.
-# `make train` goes on to 192,000 images, a little over three epochs; the README states what it reaches.
+# and a half times the arithmetic for each: 20.4 million multiply-adds against 4.5. [Lesson 00](00_start_here.ipynb) plans the same
+# recipe for 38,400, not far from the plain training's 29,952; five seeds gave it 0.10 to 0.13.
+# `make train` plans it for 192,000 images, a little over three epochs; the README states what it reaches.
 #
 # ### Samples are drawn in evaluation mode
 #
@@ -942,8 +946,8 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 9.10.** Five walks of ten steps. There are no jumps. Where the two ends are of one kind, a
-# garment changes step by step. Where they are far apart, as in the first row, from a shoe to trousers,
+# **Figure 9.10.** Five walks of ten pictures. There are no jumps. Where the two ends are of one kind, a
+# garment changes step by step. Where they are far apart, as in the last row, from trousers to a shoe,
 # the walk passes through pictures that are neither.
 #
 # A walk along an arc can be steered by hand. In JupyterLab and on Colab the next cell shows
@@ -999,7 +1003,7 @@ plotting.image_grid(
     rows,
     columns=7,
     titles=[f"{s:.1f}" for s in strengths],
-    alt="Five T-shirts in the left column; to the right their sleeves grow as more of the direction is added.",
+    alt="Five T-shirts in the left column; to the right, in four of the five rows, their sleeves grow as more of the direction is added.",
 )
 
 # %% [markdown]
@@ -1077,7 +1081,8 @@ def train_on(recipe: recipes.Recipe, blind: bool = False) -> tuple[list[float], 
 # are trained for 400 steps more, at the full learning rate, in three ways. One is the course's
 # recipe. The *reckless* one gives up what holds it: no pairs, no penalty, Adam's
 # default $\beta_1 = 0.9$ and $\beta_2 = 0.999$, and twice the rate. The third is as reckless, and *blind*: its
-# discriminator sees 0 in the place of $\delta$. (That also moves all of its logits by one constant, at first.) **Predict before you run:** which of them lose their variety?
+# discriminator sees 0 in the place of $\delta$. (That also takes from each logit the multiple of $\delta$ that its group had, at first. And
+# the level of the logits, which pairs leave free, counts in the reckless loss from the first step on.) **Predict before you run:** which of them lose their variety?
 
 # %% tags=["nbval-ignore-output"]
 careful = dataclasses.replace(recipe, steps=400, decay="none")
@@ -1101,8 +1106,10 @@ plotting.curves(
 
 # %% [markdown]
 # **Figure 9.13.** The variety of three continuations of one healthy training, each measured on the
-# trained generator itself, not on its average. The blind one swings from almost none to
-# far more than real images have, and back. The look at the group alone holds the reckless one better, and not well.
+# trained generator itself, not on its average, in evaluation mode. (That a generator which moves so fast is drawn with the
+# statistics of earlier weights may add to the swings; it was not separated.) The blind one falls to almost none, rises to far more
+# than real images have, and is falling again at the end. The reckless one, which sees the group, does not fall as low here, and
+# swings as widely.
 
 # %%
 plotting.image_grid(
@@ -1142,7 +1149,8 @@ verify.claim(
 # %% [markdown]
 # One epoch of good training did not protect the generator. Under five seeds the blind training fell to a variety of 0.11
 # at most. With a look at the group, but as reckless, it fell to 0.65, 0.00, 0.61, 0.13 and 0.81; the course's recipe
-# to 0.78 at least. So the look at the group keeps more variety, and it is not enough: the rest of the recipe is needed. What
+# to 0.78 at least. The look at the group kept more variety under three of the five seeds, then. It can help, and it is not
+# enough: the rest of the recipe is needed. What
 # helps is to prevent, as above,
 # and to notice: measure variety and distance now and then, on fixed latent vectors, keep
 # checkpoints, and go back to the best one.
@@ -1188,8 +1196,8 @@ verify.claim(
 # %% [markdown]
 # ## 9.13 Larger, in colour, on a GPU
 #
-# Nothing above depends on grey images of 32 x 32. With a GPU, the next cell trains twice as
-# wide a network on colour faces of 64 x 64 (CelebA), or on CIFAR-10 when the faces cannot be
+# Nothing above depends on grey images of 32 x 32. With a GPU, the next cell trains wider
+# networks, with one doubling more, on colour faces of 64 x 64 (CelebA), or on CIFAR-10 when the faces cannot be
 # had, and shows what it draws. Without a GPU it builds the same networks, does three steps of
 # the same shapes, and says what the whole would cost here.
 
@@ -1231,10 +1239,10 @@ else:
 # ## Summary
 #
 # - A DCGAN's generator doubles a small map with transposed convolutions of kernel 4 and stride 2; its discriminator mirrors it and ends in a logit.
-# - Batch normalisation, scales around one, tanh with data in $[-1, 1]$ and LeakyReLU keep the signal and the gradient alive.
+# - Of the paper's rules, tanh with data in $[-1, 1]$ and batch normalisation carried most here; of LeakyReLU and of the scales, three seeds showed nothing certain.
 # - One step: the discriminator on real and *detached* generated images, then the generator through a *frozen* discriminator.
 # - Losses compare the players with each other. Quality is measured elsewhere: on samples of fixed vectors, by a distance, by variety.
-# - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum, an averaged generator and a look at the group make the pair learn several times faster, and not collapse.
+# - A second layer at 8 x 8 and 16 x 16, pairs, R1, no momentum, an averaged generator and a look at the group make the pair learn several times faster, and kept its variety over 400 steps in which a reckless training lost it.
 #
 # **Exercises.** [Ten exercises](../exercises/09_dcgan.ipynb), the last of them a code clinic: a
 # broken DCGAN to repair, fault by fault. Each check says what your answer misunderstood.

@@ -14,7 +14,7 @@
 # - The folder `solutions/` holds the same notebook with answers: ours, a second one written
 #   differently, and the usual mistakes with what the check says about them.
 #
-# The letters are those of the lessons: N images, C channels, H rows, W columns.
+# The letters: N images (B in the lessons, where they form a batch), C channels, H rows, W columns.
 
 # %%
 import hashlib

@@ -634,7 +634,7 @@ def update_average(average, generator, decay):
 # %% [markdown] tags=["mistake"]
 # ### What goes wrong
 #
-# **The decay exchanged.** With 0.999 the average would be the generator of one step ago.
+# **The decay exchanged.** With 0.999 the average would be the generator itself, all but a thousandth.
 
 
 # %% tags=["mistake"] hint="decay-exchanged"

@@ -88,6 +88,7 @@ WRONG = [
     ("pad_to_32", lambda images: framed(images).roll(1, dims=-1), "one-sided"),
     ("pad_to_32", lambda images: framed(images).transpose(-1, -2), "resized"),
     ("pad_to_32", lambda images: framed(images[:, :1]), "size"),
+    ("pad_to_32", lambda images: framed(images).double(), "dtype"),
     ("epoch_batches", lambda n, b, s, e: batches(torch.arange(n), b), "unshuffled"),
     ("epoch_batches", lambda n, b, s, e: shuffled(n, b, 0, e), "ignores-seed"),
     ("epoch_batches", lambda n, b, s, e: [i + 1 for i in shuffled(n, b, s, e)], "range"),

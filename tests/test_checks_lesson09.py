@@ -119,13 +119,14 @@ def _generator_step_with(loss_of, noise=lambda z: z):
     return generator_step
 
 
-def _initialise_with(std, centre=1.0):
+def _initialise_with(std, centre=1.0, guarded=True):
     def initialise(network):
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
                 mean = centre if isinstance(module, nn.BatchNorm2d) else 0.0
                 nn.init.normal_(module.weight, mean, std)
-                nn.init.zeros_(module.bias)
+                if not guarded or module.bias is not None:
+                    nn.init.zeros_(module.bias)
         return network
 
     return initialise
@@ -135,7 +136,8 @@ def _initialise_the_top_only(network):
     for module in network.children():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Sequential):
             nn.init.normal_(module[0].weight, 1.0, 0.02)
             nn.init.zeros_(module[0].bias)
@@ -308,6 +310,30 @@ def _spread_of_each_place(maps, n):
     return torch.cat([maps, spread.repeat_interleave(n, 0)], 1)
 
 
+def _step_frozen(generator, *rest):
+    generator.requires_grad_(False)
+    return _step_with(losses.discriminator_loss)(generator, *rest)
+
+
+def _sample_in_evaluation(generator, z):
+    mode = generator.training
+    with torch.no_grad():
+        images = generator.eval()(z)
+    generator.train(mode)
+    return images
+
+
+def _sample_frozen(generator, z):
+    generator.requires_grad_(False)
+    return _sample_in_evaluation(generator, z)
+
+
+def _clinic_frozen(generator, discriminator, *rest):
+    seen = _clinic_with()(generator, discriminator, *rest)
+    discriminator.requires_grad_(False)
+    return seen
+
+
 WRONG = {
     "a float size": ("transposed_size", lambda h, k, s, p: (h - 1) * s + k - 2.0 * p, "type"),
     "another size": ("transposed_size", lambda h, k, s, p: h * s, "wrong"),
@@ -319,7 +345,17 @@ WRONG = {
         "detached",
     ),
     "only generated": ("discriminator_loss", lambda a, b: F.softplus(b).mean(), "only-fake"),
-    "another loss": ("discriminator_loss", lambda a, b: F.relu(1 - a).mean(), "overflow"),
+    "another loss": ("discriminator_loss", lambda a, b: F.relu(1 - a).mean(), "wrong"),
+    "twice one half": (
+        "discriminator_loss",
+        lambda a, b: F.softplus(-a).mean() + 2 * F.softplus(b).mean(),
+        "wrong",
+    ),
+    "without a guard": ("initialise", _initialise_with(0.02, guarded=False), "no-bias"),
+    "generator frozen": (D, _step_frozen, "not-restored"),
+    "frozen to look": ("sample", _sample_frozen, "not-restored"),
+    "another range": ("sample", lambda g, z: (_sample_in_evaluation(g, z) + 1) / 2, "wrong"),
+    "clinic frozen": ("clinic_step", _clinic_frozen, "not-restored"),
     "returns None": ("initialise", lambda network: None, "return"),
     "nothing done": ("initialise", lambda network: network, "conv2d-untouched"),
     "one depth": ("initialise", _initialise_the_top_only, "convtranspose2d-untouched"),

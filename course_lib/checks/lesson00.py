@@ -154,6 +154,11 @@ def pad_to_32(answer: Answer) -> None:
                 "must be 32 and the others must stay. Count the rows that are missing, and the "
                 "sides that share them.",
             )
+        if got.dtype != torch.float32:
+            fail(
+                "dtype",
+                f"Your images are of type {got.dtype}; they came as float32 and must stay so.",
+            )
         places = [
             (top, left)
             for top, left in product(range(5), repeat=2)

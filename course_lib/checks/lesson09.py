@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.checks import fail, passed
+from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer
 from course_lib.checks.lesson09_clinic import ClinicDiscriminator, ClinicGenerator
 from course_lib.checks.lesson09_clinic_step import clinic_step
@@ -147,6 +147,13 @@ def discriminator_loss(answer: Answer) -> None:
             ),
         },
     )
+    if not close(value, on_real.mean() + on_fake.mean()):
+        fail(
+            "wrong",
+            f"Your loss is {value:.3f} where equation (9.4) gives "
+            f"{on_real.mean() + on_fake.mean():.3f}. It is a mean of -log D over the real images "
+            "plus a mean of -log(1 - D) over the generated ones.",
+        )
     extremes = [(-200.0, -200.0), (200.0, 200.0), (-1e4, 1e4), (1e4, -1e4)]
     for a, b in extremes:
         logits = [torch.full((3,), x, requires_grad=True) for x in (a, b)]
@@ -172,13 +179,6 @@ def discriminator_loss(answer: Answer) -> None:
                 f"At real logits of {a:g} and generated ones of {b:g} your loss has no finite "
                 "gradient. One such number spoils every weight in the next step.",
             )
-    if not close(value, on_real.mean() + on_fake.mean()):
-        fail(
-            "wrong",
-            f"Your loss is {value:.3f} where equation (9.4) gives "
-            f"{on_real.mean() + on_fake.mean():.3f}. It is a mean of -log D over the real images "
-            "plus a mean of -log(1 - D) over the generated ones.",
-        )
     passed("discriminator_loss")
 
 
@@ -192,11 +192,21 @@ def initialise(answer: Answer) -> None:
     with own_randomness(93):
         convolution, transposed = nn.Conv2d(32, 64, 4), nn.ConvTranspose2d(64, 32, 4)
         norm = nn.BatchNorm2d(4096)
-        network = nn.Sequential(convolution, nn.Sequential(norm, nn.ReLU(), transposed))
+        bare = nn.Conv2d(32, 64, 4, bias=False)
+        network = nn.Sequential(convolution, nn.Sequential(norm, nn.ReLU(), transposed), bare)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.fill_(3.0)  # a value that no initialisation gives: untouched is visible
-        result = ask(answer, network)
+        try:
+            result = ask(answer, network)
+        except CheckFailed as refusal:
+            if "NoneType" in str(refusal):
+                fail(
+                    "no-bias",
+                    "Your function stops at a layer without a bias, whose `bias` is None. A "
+                    "convolution before batch normalisation has none: the shift comes after it.",
+                )
+            raise
     if result is not network:
         fail(
             "return",
@@ -211,7 +221,8 @@ def initialise(answer: Answer) -> None:
             "zero makes its layer's output small, which nothing repairs after the last one: the "
             "image is a uniform grey. Scales are the one kind of weight that is centred at one.",
         )
-    for name, layer in (("Conv2d", convolution), ("ConvTranspose2d", transposed)):
+    layers = ("Conv2d", convolution), ("ConvTranspose2d", transposed), ("Conv2d", bare)
+    for name, layer in layers:
         if (layer.weight == 3.0).all():
             fail(
                 f"{name.lower()}-untouched",

@@ -24,6 +24,7 @@ from course_lib.checks.lesson09_probes import (
     logits_of,
     loss_of,
     own_randomness,
+    refuse_frozen,
 )
 
 SIDE, BATCH = 28, 4
@@ -68,6 +69,7 @@ def clinic_step(answer: Answer) -> None:
     on_real, on_fake = logits_of(theta, real), logits_of(theta, fake)
     expect_loss(d_loss, float((_softplus(-on_real) + _softplus(on_fake)).mean()), "first loss")
     expect_loss(g_loss, float(_softplus(-logits_of(after, fake)).mean()), "second loss")
+    refuse_frozen(generator, discriminator)
     passed("clinic_step")
 
 
@@ -94,8 +96,8 @@ def _refuse_scale(diary: list) -> None:
         fail(
             "unscaled",
             f"The real images that your discriminator saw lie in [{low:.0f}, {high:.0f}], the "
-            "generator's in [-1, 1]. It can tell the two apart by brightness alone, and no "
-            "training of the generator will ever change that.",
+            "generator's in [-1, 1]. Both must have the same black and the same white: bring the "
+            "bytes to [-1, 1].",
         )
 
 

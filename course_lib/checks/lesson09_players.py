@@ -20,6 +20,7 @@ from course_lib.checks.lesson09_probes import (
     own_randomness,
     pull,
     push,
+    refuse_frozen,
     refuse_match,
 )
 
@@ -57,6 +58,7 @@ def discriminator_step(answer: Answer) -> None:
         - torch.log(1 - torch.sigmoid(logits_of(before, fake))).mean()
     )
     expect_loss(loss, true, "loss")
+    refuse_frozen(generator, discriminator)
     passed("discriminator_step")
 
 

@@ -60,6 +60,16 @@ def cause_of(refusal: CheckFailed) -> BaseException | None:
     return refusal.__cause__ or refusal.__context__
 
 
+def refuse_frozen(*networks: nn.Module) -> None:
+    """Refuse an answer after which some weights of a network are frozen."""
+    if not all(weight.requires_grad for network in networks for weight in network.parameters()):
+        fail(
+            "not-restored",
+            "After your function some weights no longer require gradients. Their network would "
+            "never learn again: put back what you switched off.",
+        )
+
+
 def tensor_of(value: Any, shape: tuple[int, ...]) -> Tensor:
     """Return a floating-point tensor of this shape without its graph, or refuse what came."""
     result = tensor_from(value, shape)
