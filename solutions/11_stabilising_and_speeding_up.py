@@ -182,7 +182,7 @@ def window_and_noise(decay):
 
 
 # %% [markdown] tags=["mistake"]
-# **Shares not squared.** A variance is a square, so a factor goes into it squared.
+# **Powers not squared.** $(1-\beta)^2 \sum_k \beta^k = 1 - \beta$. The whole share is squared, its power too.
 
 
 # %% tags=["mistake"] hint="not-squared"
@@ -338,7 +338,7 @@ def clip_weights(network: nn.Module, limit: float) -> None:
 checks.clip_weights(clip_weights)
 
 # %% [markdown] tags=["solution"]
-# Three things with similar names: this one bounds the weights, exercise 11.3 bounds a step, and a gradient penalty bounds
+# Three things with similar names: this one bounds the weights, exercise 11.3 bounds the gradient in the weights, and a gradient penalty bounds
 # the slope of the score in the image.
 
 

@@ -9,7 +9,7 @@
 # holds the same notebook with answers and with the usual mistakes.
 #
 # The letters are those of the lesson: B images a batch, C channels, H rows and W columns of an
-# image, Z latent numbers, E numbers of an embedding, K classes, F features.
+# image, Z latent numbers, E numbers of an embedding, K classes or codes, F features, X images of a small world.
 
 # %%
 import itertools
@@ -149,17 +149,17 @@ def projection_logit(phi, psi, table, labels):
 # %% [markdown]
 # ### Exercise 12.3 (two stars). The bound, exactly
 #
-# In a small world there are C codes and X images, and everything can be counted. Compute the lower bound (12.11) on the
+# In a small world there are K codes and X images, and everything can be counted. Compute the lower bound (12.11) on the
 # information between code and image that a recogniser gives, in nats.
 #
-# - In: `joint`, float64 (C, X), the probabilities P(c, x), all above 0, with the sum 1; the codes are *not* equally frequent.
-#   `recogniser`, (C, X), Q(c | x), each column with the sum 1.
+# - In: `joint`, float64 (K, X), the probabilities P(c, x), all above 0, with the sum 1; the codes are *not* equally frequent.
+#   `recogniser`, (K, X), Q(c | x), each column with the sum 1.
 # - Out: a tensor of shape ().
 
 
 # %%
 def information_bound(joint: Tensor, recogniser: Tensor) -> Tensor:
-    """H(c) + E log Q(c | x): (C, X), (C, X) -> (), in nats."""
+    """H(c) + E log Q(c | x): (K, X), (K, X) -> (), in nats."""
     ### BEGIN SOLUTION
     codes = joint.sum(dim=1)  # P(c), (C,)
     entropy = -(codes * codes.log()).sum()
@@ -550,8 +550,8 @@ def match(table: Tensor) -> list[int]:
 checks.match(match)
 
 # %% [markdown] tags=["solution"]
-# Six classes have 720 matchings, ten have 3.6 million. Going through *sets* of classes instead, as the lesson says, takes
-# 64 or 1,024 steps: the best total with which the first codes can use up exactly this set.
+# Six classes have 720 matchings, ten have 3.6 million. Going through *sets* of classes instead, as the lesson says, there are
+# 64 or 1,024 of them, and for each one tries the classes that are still free, 192 or 5,120 steps: the best total with which the first codes can use up exactly this set.
 
 
 # %% tags=["alternative"]

@@ -110,8 +110,9 @@ def _judge_mixed(name: str, got: Tensor, old: Tensor, new: Tensor, step: int) ->
     if same(got, mix(max(DECAY, (1 + step) / (10 + step)))):
         fail(
             "larger",
-            "You take the larger of the two decays. The fraction goes to one, so late in the "
-            "training nothing would be learned any more.",
+            f"At step {step} you use the larger of the two decays, or one of them alone. The "
+            "smaller one is asked for: the fraction goes to one, so late in the training nothing "
+            "would be learned any more.",
         )
     fail("wrong", f"At step {step} the {name} is not the mean that the exercise asks for.")
 
@@ -164,8 +165,8 @@ def _refuse_noise(noise: float, decay: float, right: float) -> None:
     if _near(noise, 1 - decay):
         fail(
             "not-squared",
-            "You give the newest step's share, as if only it varied, or one over the window. A "
-            "variance adds the squares of all shares.",
+            "You give 1 - decay, one over the window. It comes out when the factor (1 - decay) is "
+            "squared and the powers are not. A variance adds the squares of the whole shares.",
         )
     if _near(noise, right**0.5):
         fail("root", "You give the ratio of standard deviations. That of variances is asked for.")

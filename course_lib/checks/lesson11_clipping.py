@@ -75,7 +75,11 @@ def _judge_step(case: _Case, limit: float, length: float) -> None:
     if same(got, _shortened(case.true, limit)):
         return
     if not got.any():
-        fail("no-step", "The weights are as they were: no step was made.")
+        fail(
+            "no-step",
+            "The weights are as they were: no step was made, or the gradient had been cleared "
+            "before it.",
+        )
     if length > limit and same(got, true):
         fail(
             "unclipped",

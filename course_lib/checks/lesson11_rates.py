@@ -71,8 +71,8 @@ def _wrong(game: Game, rate: float, ratio: float) -> Iterator[tuple[str, float, 
     yield (
         "alternating",
         max(map(abs, _roots(alternating))),
-        "You let the generator answer the new number of the discriminator. Here both move at once, "
-        "from the old numbers.",
+        "You let one player answer the other's new number. Here both move at once, from the old "
+        "numbers.",
     )
     yield (
         "same-rate",
@@ -82,7 +82,8 @@ def _wrong(game: Game, rate: float, ratio: float) -> Iterator[tuple[str, float, 
     yield (
         "sign",
         max(map(abs, _roots((1 + rate * a, rate * b, fast * c, 1 - fast * d)))),
-        "The generator's answer to psi has the wrong sign: theta goes down where psi is positive.",
+        "One of the two answers has the wrong sign. Theta goes down where psi is positive (-b), "
+        "and psi goes up where theta is positive (+c).",
     )
 
 

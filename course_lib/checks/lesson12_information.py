@@ -17,7 +17,7 @@ CASES = ((3, 5), (4, 4), (2, 7))
 
 
 def _world(seed: int, codes: int, images: int) -> tuple[Tensor, Tensor]:
-    """A joint distribution (C, X), of unequal rows and columns, and a recogniser Q(c | x)."""
+    """A joint distribution (K, X), of unequal rows and columns, and a recogniser Q(c | x)."""
     random = generator(seed)
     joint, guess = (torch.rand(codes, images, generator=random).double() + 0.05 for _ in range(2))
     joint = joint * torch.arange(1, codes + 1)[:, None]
@@ -76,7 +76,7 @@ def _wrong_bounds(joint: Tensor, guess: Tensor) -> Iterator[Misconception]:
     yield (
         "uniform-code",
         torch.tensor(math.log(len(joint)) + mean).double(),
-        "You take log C for the entropy of the code. That is right for codes that are equally "
+        "You take log K for the entropy of the code. That is right for codes that are equally "
         "frequent, and these are not.",
     )
     yield (

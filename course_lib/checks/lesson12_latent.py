@@ -56,7 +56,7 @@ def _judge_range(z: Tensor, threshold: float) -> None:
         )
     fail(
         "untruncated",
-        f"Of your numbers {100 * outside:.0f} per cent are larger than the threshold. None may be.",
+        f"Of your numbers {100 * outside:.2g} per cent are larger than the threshold. None may be.",
     )
 
 
@@ -90,8 +90,9 @@ def _judge_shape(z: Tensor, threshold: float) -> None:
         fail("mean", "The mean of your numbers is not zero. Both signs are equally likely.")
     fail(
         "rescaled",
-        f"The variance of your numbers is {got:.3f}, and {wanted:.3f} is right. Pressing all "
-        "numbers into the interval also moves those that were inside from the beginning.",
+        f"The variance of your numbers is {got:.3f}, and {wanted:.3f} is right. Numbers that "
+        "are inside from the beginning stay as they are; those outside are drawn again from the "
+        "same Gaussian.",
     )
 
 

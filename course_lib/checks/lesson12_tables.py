@@ -73,11 +73,13 @@ def _wrong_recalls(table: Tensor) -> Iterator[Misconception]:
     )
 
 
-#: Traps: a greedy choice that is not best, a class that is everybody's first choice, and planted
-#: orders that are not their own inverse.
+#: Traps: a greedy choice that is not best, a class that is everybody's first choice, a table on
+#: which exchanging two entries at a time stops too early, and planted orders that are not their own
+#: inverse.
 TABLES = (
     [[10, 9, 0], [9, 1, 0], [0, 0, 5]],
     [[8, 7, 0, 1], [9, 2, 3, 1], [9, 0, 6, 5], [7, 1, 2, 4]],
+    [[3, 1, 2, 6], [3, 7, 9, 1], [6, 8, 6, 0], [2, 3, 7, 3]],
     [[1, 9, 2, 0, 3], [0, 2, 1, 8, 1], [7, 1, 2, 1, 0], [2, 0, 1, 3, 9], [1, 3, 8, 2, 2]],
 )
 
