@@ -739,7 +739,7 @@ verify.equation(
 # The average of squared gradients, $\beta_2$, is shortened to 0.99 for the same reason. The
 # learning rate is 0.0015, seven and a half times the paper's; R1 is there to hold the discriminator (lesson 11 measures how
 # much it does). Trainings of more than 8,192 steps have a lower rate, `recipes.rate_for`: for 25,702 steps, about ten minutes, it is
-# 0.56 of that. Such a training ended at a relative Fréchet distance of 0.0096 to 0.0122, five seeds; one of 27,637 steps at the
+# 0.56 of that. Such a training ended at a relative Fréchet distance of 0.0096 to 0.0123, five seeds; one of 27,637 steps at the
 # full rate ended at 0.0136, one seed.
 #
 # **An average of the generator, and a falling rate.** The weights at any one step swing around
