@@ -191,7 +191,7 @@ def test_files_that_do_not_name_their_images(tmp_path, capsys):
     path = tmp_path / "checkpoint.safetensors"
     state, _ = checkpoints.load_state(path, torch.device("cpu"))
     checkpoints.save_state(state, path, {})
-    checkpoints.save_generator(state, tmp_path / "generator.safetensors", {})
+    checkpoints.save_generator(state.average, tmp_path / "generator.safetensors", {})
     assert train(tmp_path, "--resume") == 1
     assert "does not say which images it was trained on" in one_error_line(capsys)
     assert main(["evaluate", "--run", str(tmp_path)]) == 1
