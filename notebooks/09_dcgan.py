@@ -1009,7 +1009,7 @@ plotting.image_grid(
 # %% [markdown]
 # **Figure 9.12.** Left: five T-shirts. To the right: more and more of the direction "pullover
 # minus T-shirt" added, the multiple above each column, each vector scaled back to its own
-# length.
+# length. In the run shown four of them get long sleeves; the second one turns into something like a bag.
 
 # %% tags=["verify"]
 verify.claim(

@@ -413,6 +413,18 @@ def test_the_page_of_the_engine_states_the_measured_quality_after_as_many_images
         assert f"{found['least']:.2f} to {found['largest']:.2f}" in page
 
 
+def test_what_lesson_09_says_of_ten_minutes_is_what_was_measured():
+    found = read("ten_minutes")["10 minutes"]
+    distance = found["course"]["relative_frechet_distance"]
+    lesson = (RESULTS.parents[1] / "notebooks" / "09_dcgan.py").read_text(encoding="utf-8")
+    lesson = re.sub(r"\s*\n#\s+", " ", lesson)
+    share = recipes.rate_for(found["steps"]) / recipes.Recipe.rate
+    assert f"more than {recipes.LONG:,} steps have a lower rate" in lesson
+    assert f"for {found['steps']:,} steps, about ten minutes, it is {share:.2f} of that" in lesson
+    assert f"of {distance['least']:.4f} to {distance['largest']:.4f}, five seeds" in lesson
+    assert len(distance["values"]) == 5
+
+
 def test_the_page_of_the_engine_states_what_was_measured():
     page = (Path(benchmarks.DOCS) / "engine.md").read_text(encoding="utf-8")
 

@@ -178,12 +178,7 @@ def generator_step(answer: Answer) -> None:
         value = _ask_with_gradient(answer, generator, discriminator, adam, z)
         loss = loss_of(value, "loss")
     expect_latent(diary, z)
-    if not all(parameter.requires_grad for parameter in discriminator.parameters()):
-        fail(
-            "not-restored",
-            "After your step the discriminator's weights no longer require gradients. Its own "
-            "next step will fail, or leave it as it is for ever.",
-        )
+    refuse_frozen(generator, discriminator)
     if any(parameter.grad is not None for parameter in discriminator.parameters()):
         fail(
             "discriminator-gradients",

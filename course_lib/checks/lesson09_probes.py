@@ -65,8 +65,8 @@ def refuse_frozen(*networks: nn.Module) -> None:
     if not all(weight.requires_grad for network in networks for weight in network.parameters()):
         fail(
             "not-restored",
-            "After your function some weights no longer require gradients. Their network would "
-            "never learn again: put back what you switched off.",
+            "After your function some weights no longer require gradients. The next step of their "
+            "network will fail, or leave it as it is for ever: put back what you switched off.",
         )
 
 
