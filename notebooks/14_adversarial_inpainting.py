@@ -8,7 +8,7 @@
 # |---|---|
 # | **You need** | Masks, composites and the U-Net ([lesson 13](13_inpainting_with_cnns.ipynb)), the best discriminator ([07](07_the_gan_game.ipynb)), the DCGAN and its recipe ([09](09_dcgan.ipynb)), the Fréchet distance of features ([10](10_evaluating_generators.ipynb)). What is used of them is recalled where it is used. |
 # | **You will be able to** | derive the least price of realism in squared error and draw it, train an inpainting network against a local and a global critic, train one that gives several answers and know why its loss makes them differ, fill a hole by searching a generator's latent space and count what that costs, and say what each of these cannot do |
-# | **Time** | about four minutes of computing on 2 CPU cores, an hour and a half of reading. On a GPU the trainings have more steps; their time there has not been measured yet. |
+# | **Time** | about four minutes of computing on 2 CPU cores, an hour and a half of reading. What a GPU saves has not been measured. |
 
 # %%
 import copy
@@ -142,7 +142,7 @@ world = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.floa
 answers_to_it = {
     "mean, L2": world.mean(dim=0),
     "median, L1": world.median(dim=0).values,
-    "most probable": world[0],
+    "one of the three": world[0],
     "a draw": None,
 }
 
@@ -155,7 +155,7 @@ def accuracy_of_the_judge(answer: Tensor | None) -> float:
 
 
 for name, answer in answers_to_it.items():
-    pixels = "one of the three" if answer is None else [round(v, 2) for v in answer.tolist()]
+    pixels = "any of the three" if answer is None else [round(v, 2) for v in answer.tolist()]
     print(f"{name:15}{pixels!s:25} the best judge is right in {accuracy_of_the_judge(answer):.3f}")
 
 # %% tags=["verify"]
@@ -177,7 +177,7 @@ verify.equation(
 
 # %% [markdown]
 # The mean is a grey that never occurs. The median is all black: each pixel takes its more probable
-# value, and the image of them is *impossible*. Even the most probable completion, a real one, is found
+# value, and the image of them is *impossible*. Even one of the three completions, and none is more probable, is found
 # out, because the truth varies and it does not. **Only a draw cannot be told from the truth.**
 #
 # ## 14.3 What realism costs, at best
@@ -197,8 +197,8 @@ verify.equation(
 # $q(a \mid y)$. It knows nothing of $t$ but $y$, so its squared error is $\sigma^2 + \mathbb{E}\|a - \mu\|^2$,
 # by the argument of (14.3). Its distance from realism is measured here by the Wasserstein distance, written
 # $P$ without brackets (with brackets it stays a probability), between $q(\cdot \mid y)$ and $p(\cdot \mid y)$: the root mean squared way that probability has to be moved
-# (lesson 10). All the probability of a single point $\mu$ has to be moved to it, so the distance of $q$ from
-# $\mu$ is $\sqrt{\mathbb{E}\|a - \mu\|^2}$, and that of $p$ from $\mu$ is $\sigma$. By the triangle
+# (lesson 10). Compare $q$ with the distribution that has all its probability at the single point $\mu$: all of $q$ has to be
+# moved there, so their distance is $\sqrt{\mathbb{E}\|a - \mu\|^2}$, and that of $p$ from $\mu$ is $\sigma$. By the triangle
 # inequality the way from $p$ to $\mu$ is not longer than that from $p$ over $q$:
 # $\sigma \le P + \sqrt{\mathbb{E}\|a - \mu\|^2}$. So for $P \le \sigma$
 #
@@ -463,13 +463,13 @@ def adversarial_step(
 #
 # First the opponent: the U-Net of lesson 13 with L1 alone. The second training starts from that network, adds
 # two fresh critics and goes on. The L1 network is trained on by as many steps, so that both have had the same
-# number. **Predict before you run:** which of the two has the higher PSNR, which the lower Fréchet distance? By
+# number. (Beside critics, Adam has no momentum, as in lesson 09; with L1 alone it has. So the two differ in that as well.) **Predict before you run:** which of the two has the higher PSNR, which the lower Fréchet distance? By
 # how many decibels, if Figure 14.2 is any guide?
 
 # %% tags=["nbval-ignore-output"]
-budget = runtime.budget(
+budget = runtime.budget(  # the same on a GPU: what is claimed below is claimed of these trainings
     cpu=runtime.Budget(data="fashion-mnist", steps=600, batch=32, size=32, width=16),
-    gpu=runtime.Budget(data="fashion-mnist", steps=6_000, batch=64, size=32, width=48),
+    gpu=runtime.Budget(data="fashion-mnist", steps=600, batch=32, size=32, width=16),
     device=device,
 )
 base = inpaint_recipes.InpaintRecipe(
@@ -519,7 +519,8 @@ states["adversarial"] = trained_on(
 )
 
 # %% [markdown]
-# **Figure 14.5.** Above: on with L1 alone. Below: on with critics. The mean logits of real and filled images move together
+# **Figure 14.5.** Above: on with L1 alone. Below: on with critics. There "loss" is the masked L1, "generator" the network's
+# adversarial loss before it is multiplied by $w$, "discriminator" the loss of the critics. The mean logits of real and filled images move together
 # and stay close to each other: only their difference is in the loss.
 
 # %%
@@ -567,13 +568,13 @@ verify.claim(
     "14.2",
     "on the centre square, the adversarial network's Fréchet distance over that of L1 alone is",
     real_like["composite_frechet"] / plain["composite_frechet"],
-    (None, 0.8),
+    (None, 0.7),
 )
 verify.claim(
     "14.3",
     "and it loses of the masked PSNR (dB)",
     plain["masked_psnr"] - real_like["masked_psnr"],
-    (None, 1.0),
+    (0.5, 0.85),
 )
 
 
@@ -598,18 +599,22 @@ verify.claim(
     "14.5",
     "the mean slope of the grey level in the hole, over the truth's, is for L1 alone",
     detail(filled["L1"][CENTRE]) / truth_detail,
-    (None, 0.9),
+    (None, 0.5),
 )
 verify.claim(
     "14.6",
     "and for the adversarial network it is higher by",
     (detail(filled["adversarial"][CENTRE]) - detail(filled["L1"][CENTRE])) / truth_detail,
-    (0.05, None),
+    (0.3, None),
 )
 
 # %% [markdown]
-# By (14.1) L2 answers vary less than the truth. L1 answers are medians and need not obey it, but the claims above
-# show the same. More is missing of the slope of the grey level, lesson 06's measure of detail, than of the variance.
+# The L1 network has the higher PSNR, the adversarial one the lower distance. Under five seeds 0.54 to 0.62 of the distance
+# was left, for 0.59 to 0.71 dB. For as much of its own distance (14.5) asks for 0.20 to 0.30 dB.
+#
+# By (14.1) L2 answers vary less than the truth. L1 answers are medians and need not obey it, but claim 14.4
+# shows the same: under the five seeds they have 0.87 to 0.89 of its variance. Of the slope of the grey level, lesson 06's
+# measure of detail, they have only 0.42 to 0.45.
 #
 # ### Walking the curve without training
 #
@@ -657,6 +662,8 @@ verify.claim(
 )
 
 # %% [markdown]
+# At one half the PSNR lies between the two, nearer to that of L1: 0.10 to 0.14 dB are lost, of 0.59 to 0.71, under five seeds.
+# With a little of the mixture it can lie above both, as with 0.2 in Figure 14.7.
 # From the conditional mean, the squared error that is added grows with the square of the amount: half the way costs a
 # quarter. The L1 answers are not that mean, and from them half the way costs less still. So a weight can be
 # chosen *after* training, for each image anew. Nothing says that a mixture of two images is realistic. In
@@ -668,8 +675,9 @@ verify.claim(
 # several weights $w$, all with as many steps; it measures the composites of all 10,000 test images, under three seeds.
 # The weights and steps were chosen by this distance to test images, after short trainings of the first of these seeds; the
 # search was tuned on training images.
-# The same run searches a DCGAN's latent space (section 14.8) and trains a network that gives several answers
-# (section 14.7).
+# The same run searches a DCGAN's latent space (section 14.8) and trains two networks that give several answers, without
+# and with critics (section 14.7). In the table, all numbers are medians over the seeds. "over L1" and "lost" are formed
+# under each seed first, so they are not the quotient and the difference of the columns beside them.
 
 # %%
 path = sources.REPOSITORY / "benchmarks" / "results" / "adversarial_inpainting.json"
@@ -707,7 +715,8 @@ if stored:
 # %% [markdown]
 # On the centre square and on boxes, the distance falls steeply for the first tenths of a decibel, to 0.35 and to 0.66 at
 # $w = 0.5$ in the median (0.25 to 0.41, and 0.63 to 0.67). Twice that weight loses 0.82 dB on the square, for 0.32 (0.29 to 0.35):
-# better under one seed, worse under another. On boxes it gains nothing. On
+# better under two of the three seeds, under one of them by 0.005, and worse under the third. On boxes it is slightly worse
+# under each seed. On
 # free-form holes the smallest weight gains a few per cent, and more weight raises the distance under each seed. The seconds
 # are those of the training that is added.
 
@@ -750,7 +759,8 @@ if stored:
 # %% [markdown]
 # **Figure 14.8.** The distortion-realism curve of trained networks, for three weights $w$.
 # At $w = 0.5$ 0.35 of the distance is left on the centre square, for 0.66 dB. (14.5) has 0.66 dB for as much of *its*
-# distance. The two distances are not the same, so points may as well lie below the curve, as some do.
+# distance. The two distances are not the same, so a point may as well lie below the curve, as the circle on the centre
+# square does. On boxes and free-form holes all of them lie above it.
 #
 # Recomputed here, with fewer steps and 2,000 of the test images: the two networks of section 14.5, whose weight
 # is that of one of the rows. Their ratio is larger than that of the table; steps, starting network and number of images all
@@ -1033,13 +1043,13 @@ verify.claim(
     "14.13",
     "one answer of the network with s = 1 loses, against L1 alone (dB)",
     plain["masked_psnr"] - one_score["masked_psnr"],
-    (1.5, None),
+    (2.2, 3.0),
 )
 verify.claim(
     "14.14",
     "and its Fréchet distance over that of L1 alone is",
     one_score["composite_frechet"] / plain["composite_frechet"],
-    (0.8, None),
+    (0.85, 1.05),
 )
 
 # %% [markdown]
@@ -1065,8 +1075,9 @@ if stored:
 # Medians: the spread of eight answers, the masked L1 of one and of the best of eight, the PSNR of one and of their mean, and
 # the Fréchet distance of one. Spread, L1 and PSNR are of the first 1,000 test images, the Fréchet distance is of all 10,000. So
 # these PSNRs cannot be set beside those of the table above. On the same images, one answer lies 2.6 dB below the mean of
-# eight, and with critics 2.3 dB; by (14.3), for perfect draws it is $10 \log_{10} (16/9) = 2.5$ dB. With critics as well, the Fréchet distance is below that of L1 alone
-# (the table above), which without them it is not. It stays above that of the network with the same critics and no noise, 0.023,
+# eight, and with critics 2.3 dB; by (14.3), for perfect draws it is $10 \log_{10} (16/9) = 2.5$ dB. Without critics the Fréchet distance is 1.03 to 1.18 times
+# that of L1 alone under the same seed (in the shorter training here 0.91 to 0.99 times, under five seeds), with them 0.53 to
+# 0.67 times. It stays above that of the network with the same critics and no noise, 0.023,
 # under each seed. That network has one answer to each hole, and a distance between sets does not punish it.
 #
 # ## 14.8 Searching a generator's latent space
@@ -1091,7 +1102,7 @@ if stored:
 #
 # $$ \sum_i w_i\, |G(z)_i - x_i| + \frac{\lambda}{Z} \frac{\|z\|^2}{2}, \tag{14.13} $$
 #
-# which is (14.11) times $\lambda / Z$, with $b_i = \lambda / (Z w_i)$. So $\lambda$ is not a number without meaning: it says
+# which is (14.11) times $\lambda / Z$, with $b_i = \lambda / (Z w_i)$; pixels without weight, $w_i = 0$, are left out of the sum. So $\lambda$ is not a number without meaning: it says
 # how large the errors are that the generator is expected to make.
 
 
@@ -1217,8 +1228,9 @@ for _ in widgets.watch(
     pass
 
 # %% [markdown]
-# **Figure 14.11.** The DCGAN of lesson 09 with the course's recipe, trained for a few hundred steps only, with a discriminator
-# that judges each image alone. Trousers, pullovers and low shoes can be told; boots, sandals and one of the shirts are broken. The stored benchmark searches a DCGAN with ten times as many steps.
+# **Figure 14.11.** The DCGAN of lesson 09 with the course's recipe, trained for a few hundred steps only, with a
+# discriminator that judges each image alone. Trousers, pullovers and low shoes can be told; boots, sandals and one of the shirts are
+# broken. The stored benchmark searches a DCGAN of 6,000 steps.
 #
 # An opponent deserves its best settings. They were chosen on 24 *training* images with a DCGAN of 700 steps:
 # 1, 4 and 12 starts, 100 and 300 steps, learning rates of 0.05 and 0.15, windows of 7 and 15, $\lambda$ from 0.003 to 0.3,
@@ -1338,7 +1350,7 @@ verify.claim(
     "14.20",
     "the search passes through the generator, for one image, as many times as",
     result.passes.total,
-    (100, None),
+    (804, None),
 )
 
 # %%
@@ -1421,7 +1433,7 @@ verify.claim(
     "14.21",
     "of the squared slope of the critic on answers, the share that falls on known pixels is",
     critic_shares["answers"],
-    (0.3, None),
+    (0.5, None),
 )
 verify.claim(
     "14.22",
@@ -1431,7 +1443,9 @@ verify.claim(
 )
 
 # %% [markdown]
-# The repair is the one line that makes the composite.
+# The slope of the critic on composites lies in the hole alone, by (14.7). Of the other critic's squared slope 0.61 to 0.73
+# fell on known pixels, under five seeds: most of what it asks for, nobody would see. The repair is the one line that makes the
+# composite.
 #
 # ### A critic is no judge of what its network never did
 #
@@ -1458,7 +1472,8 @@ plotting.curves(
 )
 
 # %% [markdown]
-# **Figure 14.14.** The mean logits of the adversarial network's own critics. Neither need be largest at 0, where the image has no seam. The
+# **Figure 14.14.** The mean logits of the adversarial network's own critics. In the run shown the global critic's is largest at
+# -0.4 and the local one's at 0.4, both at an end of what was tried, and neither at 0, where the image has no seam. The
 # changes are about as large as the gap between real and filled images in Figure 14.5. But the critics were trained on no image like these:
 # black is $-0.6$ here, and $-1$ in all images of the training. At the end of the game critics have learnt to tell what their own network does
 # wrong, and nothing asked them about such images or such seams. A critic's logit is not a measure of realism (lesson 10 says so of discriminators).
@@ -1525,7 +1540,10 @@ paint_hole.paint_hole(
 )
 
 # %% [markdown]
-# **Figure 14.16.** Five methods on four holes. Which would you take for which purpose?
+# **Figure 14.16.** Five methods on four holes. None restores the letters of the pullover. Diffusion spreads grey on three of the four. L1 and the
+# adversarial network hardly differ on the first three rows; the three answers with noise differ most on the second boot and the
+# dress. The search leaves dots in both. For the least error take L1, for one picture to show the adversarial network, to see
+# what is open the one with noise, and the search for a kind of hole that no network was trained on.
 #
 # ## Summary
 #
@@ -1533,8 +1551,8 @@ paint_hole.paint_hole(
 #   judge can tell such answers from real images by their contrast. Only a draw cannot be told.
 # - A draw has twice the squared error of the mean, 3.01 dB. In between, the least price is (14.5), for any images;
 #   mixtures of the mean and a draw reach it.
-# - Two critics see the composite, whole and about the hole. Their logit compares the fill with all that could stand in
-#   this hole. Known pixels pass no gradient.
+# - Two critics see the composite, whole and about the hole. The best logit of the global one compares the fill with all
+#   that could stand in this hole. Known pixels pass no gradient.
 # - Half the distance between two answers, subtracted, makes the mean error a strictly proper score, pixel by pixel.
 #   Without it a network ignores its noise.
 # - Latent search is a MAP estimate, a context loss and a prior. It needs no training for holes, and hundreds of passes an image.

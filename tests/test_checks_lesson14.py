@@ -150,7 +150,7 @@ WRONG = [
         lambda critic, a, x, m, w: (
             total(critic, a, x, m, w)
             - l1(a, x, m).mean()
-            + ((a - x).abs() * m).sum() / (2 * m.sum())
+            + ((a - x).abs() * m).sum() / (3 * m.sum())
         ),
         "pooled",
     ),
@@ -174,7 +174,32 @@ WRONG = [
     ),
     ("energy_score", lambda a, b, x, m: (l1(a, x, m) - l1(a, b, m) / 2).mean(), "one-answer"),
     ("energy_score", lambda a, b, x, m: l1(a, b, m).mean(), "wrong"),
-    ("energy_score", lambda a, b, x, m: 2 * inpaint_losses.energy_loss(a, b, x, m), "channels"),
+    ("energy_score", lambda a, b, x, m: 3 * inpaint_losses.energy_loss(a, b, x, m), "channels"),
+    ("energy_score", lambda a, b, x, m: 2 * inpaint_losses.energy_loss(a, b, x, m), "not-averaged"),
+    ("crop_at_hole", lambda x, m, s: models.crop_at_hole(x, m, x.shape[2] // 2), "another-side"),
+    (
+        "network_loss",
+        lambda critic, a, x, m, w: total(critic, a, x, m, w) + 2 * l1(a, x, m).mean(),
+        "channels",
+    ),
+    (
+        "network_loss",
+        lambda critic, a, x, m, w: (
+            l1(a, x, m).mean() + w * F.softplus(critic(x, m) - critic(composite(x, a, m), m)).mean()
+        ),
+        "inverted",
+    ),
+    (
+        "spread",
+        lambda a, m: (
+            2
+            * torch.stack([(a[i] - a[j]).abs() for i in range(4) for j in range(i)]).sum(
+                (0, 2, 3, 4)
+            )
+            / (12 * a.shape[2] * m.sum((1, 2, 3)))
+        ),
+        "unmasked",
+    ),
     (
         "energy_score",
         lambda a, b, x, m: (

@@ -66,7 +66,7 @@ def decibels_lost(answer: Answer) -> None:
 
 
 def crop_at_hole(answer: Answer) -> None:
-    """Exercise 14.2, with holes in the middle, at the border, and in two parts."""
+    """Exercise 14.2, with holes in the middle, at the border, and in two parts; two sides."""
     random = torch.Generator().manual_seed(142)
     images = torch.rand(4, 2, 9, 12, generator=random) * 2 - 1
     masks = torch.zeros(4, 1, 9, 12)
@@ -141,6 +141,15 @@ def crop_at_hole(answer: Answer) -> None:
             "Your squares are not those about the holes. For one hole, compare the first row of "
             "your square with the mean row of its missing pixels less (side - 1) / 2.",
         )
+    masks = torch.zeros(4, 1, 9, 12)
+    masks[:, :, 2:5, 6:9] = 1  # the very square
+    odd = ask(answer, images, masks, 3)
+    if not isinstance(odd, Tensor) or not torch.equal(odd, images[:, :, 2:5, 6:9]):
+        fail(
+            "another-side",
+            "With side 4 your squares are right, with side 3 they are not. Compute where they "
+            "begin and end from `side`, and from no number of your own.",
+        )
     passed("crop_at_hole")
 
 
@@ -152,8 +161,6 @@ def spread(answer: Answer) -> None:
     for row, count in zip(masks, (4, 9, 14), strict=True):
         row[torch.randperm(30, generator=random)[:count]] = 1
     masks = masks.view(3, 1, 5, 6)
-    # As in composites, known pixels are the same in all answers.
-    answers = torch.where(masks > 0, answers, answers[:1])
     found = tensor_of(ask(answer, answers, masks), (3,)).double()
     pairs = [(i, j) for i in range(4) for j in range(i)]
     gaps = torch.stack([(answers[i] - answers[j]).abs().double() for i, j in pairs])
@@ -168,8 +175,13 @@ def spread(answer: Answer) -> None:
         {
             "whole-image": (
                 gaps.mean(dim=(0, 2, 3, 4)),
-                "You average over known pixels as well. There all composites agree, so a small "
-                "hole would always seem certain.",
+                "You average over known pixels as well. Nobody sees what is answered there, and "
+                "of composites it is all the same, so a small hole would seem certain.",
+            ),
+            "unmasked": (
+                gaps.mean(dim=0).sum(dim=(1, 2, 3)) / (3 * hole.sum(dim=(1, 2, 3))),
+                "You divide by the missing pixels, and add up the differences of all pixels. Known "
+                "ones have to be left out of the sum as well.",
             ),
             "itself": (
                 right * 3 / 4,

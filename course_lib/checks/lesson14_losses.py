@@ -29,13 +29,13 @@ class LinearCritic(nn.Module):
 
 
 def _case(seed: int) -> tuple[LinearCritic, Tensor, Tensor, Tensor]:
-    """A critic, answers and images (3, 2, 4, 5), masks with holes of 3, 7 and 10 pixels."""
+    """A critic, answers and images (3, 3, 4, 5), masks with holes of 3, 7 and 10 pixels."""
     random = torch.Generator().manual_seed(seed)
-    answers, images = torch.rand(2, 3, 2, 4, 5, generator=random) * 2 - 1
+    answers, images = torch.rand(2, 3, 3, 4, 5, generator=random) * 2 - 1
     masks = torch.zeros(3, 20)
     for row, count in zip(masks, (3, 7, 10), strict=True):
         row[torch.randperm(20, generator=random)[:count]] = 1
-    return LinearCritic(random, 60), answers, images, masks.view(3, 1, 4, 5)
+    return LinearCritic(random, 80), answers, images, masks.view(3, 1, 4, 5)
 
 
 def _pieces(critic: LinearCritic, answers: Tensor, images: Tensor, masks: Tensor) -> dict:
@@ -143,10 +143,10 @@ def network_loss(answer: Answer) -> None:
     critic, answers, images, masks = _case(144)
     found, slope = _called(answer, critic, answers, images, masks, WEIGHT)
     got = _pieces(critic, answers, images, masks)
-    gaps, hole = (answers - images).abs().double(), masks.double()
+    gaps, hole, channels = (answers - images).abs().double(), masks.double(), images.shape[1]
 
     def l1(weights: Tensor) -> Tensor:
-        return ((gaps * weights).sum((1, 2, 3)) / (2 * weights.sum((1, 2, 3)))).mean()
+        return ((gaps * weights).sum((1, 2, 3)) / (channels * weights.sum((1, 2, 3)))).mean()
 
     masked, towards = l1(hole), _pairing(got["filled"], got["real"])
 
@@ -181,23 +181,32 @@ def network_loss(answer: Answer) -> None:
             ),
             "no-critic": (masked.view(1), "Your loss has no adversarial term."),
             "pooled": (
-                total((gaps * hole).sum() / (2 * hole.sum()), towards),
+                total((gaps * hole).sum() / (channels * hole.sum()), towards),
                 "You divide by the missing pixels of the whole batch. Divide for each image by its "
                 "own, then average: every image counts alike.",
+            ),
+            "channels": (
+                total(channels * masked, towards),
+                "Your L1 is too large by the number of channels. The mask has one channel, so its "
+                "sum counts pixels and not numbers.",
+            ),
+            "inverted": (
+                total(masked, _pairing(got["inverted"], got["real"])),
+                "Your composite shows the image in its hole and the answer elsewhere. In a mask 1 "
+                "means missing.",
             ),
         },
     )
     if not close(found, total(masked, towards)):
         fail("wrong", "Asked is the masked L1 plus weight times -log sigmoid(filled - real).")
     pixels, expected = answers.clone().requires_grad_(), None
-    errors = ((pixels - images).abs() * masks).sum((1, 2, 3)) / (2 * masks.sum((1, 2, 3)))
+    numbers = channels * masks.sum((1, 2, 3))  # missing ones, of each image
+    errors = ((pixels - images).abs() * masks).sum((1, 2, 3)) / numbers
     filled = images * (1 - masks) + pixels * masks
     game = torch.nn.functional.softplus(critic(images, masks) - critic(filled, masks)).mean()
     (expected,) = torch.autograd.grad(errors.mean() + WEIGHT * game, pixels)
-    (alone,) = torch.autograd.grad(
-        (((pixels - images).abs() * masks).sum((1, 2, 3)) / (2 * masks.sum((1, 2, 3)))).mean(),
-        pixels,
-    )
+    errors = ((pixels - images).abs() * masks).sum((1, 2, 3)) / numbers
+    (alone,) = torch.autograd.grad(errors.mean(), pixels)
     slope = torch.zeros_like(answers) if slope is None else slope
     if close(slope, alone, 1e-4):
         fail(
@@ -252,6 +261,11 @@ def energy_score(answer: Answer) -> None:
             "inverted": (
                 known[0] - known[1] / 2,
                 "Your score is over known pixels. In a mask 1 means missing.",
+            ),
+            "not-averaged": (
+                2 * truth - between,
+                "Your score is twice too large. Take the mean of both distances from the truth, "
+                "and half of the distance between the answers.",
             ),
             "sum-of-both": (
                 2 * truth - between / 2,
