@@ -1,13 +1,16 @@
-"""Classical fills and five networks on held-out images and holes of five families (lesson 13).
+"""Classical fills and six networks on held-out images and holes of five families (lesson 13).
 
 Every network is trained on Fashion-MNIST with the same number of steps, batch and learning rate, on
 four families of holes; the fifth, half an image, none of them has seen. What a fill can be tuned in
-is chosen on training images that are kept from everything else. Compared are, over the missing
+is chosen on training images that are kept from everything else. One network is also given the
+median of the nearest training images; in training these are looked up among images that it is not
+trained on, as each image's nearest would be itself. Compared are, over the missing
 pixels of the same test images: the mean absolute error (images are in [-1, 1]), the PSNR in dB, the
 structural similarity; and of the composites the relative Fréchet distance to the very images that
 were filled, 0 for a perfect answer. Seconds are of filling, an image, and of training.
 The U-Net's error is also divided by that of the best classical fill, with those that look up
-training images and without them, and by that of the best linear answer.
+training images and without them, and by that of the best linear answer; that of the network with
+the nearest images by the first of these.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ from course_lib import checkpoints, data, fills, inpainting, masked_metrics, met
 from course_lib import masks as holes
 from course_lib.data import ImageSet
 from course_lib.inpaint_recipes import TRAINED, InpaintRecipe, course_inpaint_recipe
+from course_lib.models import inpainting as models
 from course_lib.models.architectures import parameters
 
-STEPS = 1_400
+STEPS = 2_500
 KEPT = 1_000  # of the training images, for the tuning of fills
 TUNING = 100  # of those, how many are filled for it
 COUNT = 500  # test images that are filled
@@ -43,6 +47,8 @@ ROWS: dict[str, dict[str, object]] = {
     "U-Net, L1, gated convolutions": {"network": "gated", "width": 12},
 }
 BEST = "U-Net, L1"
+GUIDED = "U-Net, L1, shown nearest images"  # with the settings of the one before
+LOOKED_UP = 20_000  # training images among which its nearest are looked up in training, at most
 LEARNT = "Gaussian"  # a fill, but not a classical one: the ratios leave it out
 ONE_IMAGE = ("mean", "harmonic", "biharmonic", "patches")  # know the image that they fill, no other
 
@@ -127,6 +133,23 @@ def trained(
     return state
 
 
+def guided(
+    chosen: InpaintRecipe, train: ImageSet, neighbours: int
+) -> tuple[models.GuidedUNet, ImageSet]:
+    """The network that is shown the nearest images, and the images to train it on.
+
+    Those that it looks up are no more than a third of all.
+    """
+    count = min(LOOKED_UP, len(train) // 3)
+    seen = replace(train, images=train.images[:count], labels=train.labels[:count])
+    rest = replace(train, images=train.images[count:], labels=train.labels[count:])
+    guide = fills.NearestImages(seen, neighbours, held=True).median
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(chosen.seed)
+        network = models.GuidedUNet(guide, chosen.channels, width=chosen.width, kind=chosen.network)
+    return network, rest
+
+
 def plan(device: torch.device) -> Nested:
     """Sizes, the faster number format, what the fills are tuned to, and each network's settings."""
     train, tuning, _ = fashion()
@@ -138,6 +161,12 @@ def plan(device: torch.device) -> Nested:
         network = inpainting.InpaintState.create(one, device).generator
         kept = {key: asdict(one)[key] for key in ("network", "width", "loss")}
         rows[name] = {"settings": kept, "parameters": parameters(network)}
+    network, rest = guided(recipe({}, 0, dtype, device), train, 1)
+    count = len(train) - len(rest)
+    rows[GUIDED] = {
+        "settings": rows[BEST]["settings"] | {"looked_up": count},
+        "parameters": parameters(network),
+    }
     return {
         "steps": STEPS,
         "batch": base.batch,
@@ -161,8 +190,13 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
     for seed in repeats:
         methods, training = dict(classical), {}
         for name in plan["networks"]:
-            chosen = recipe(ROWS[name], seed, plan["dtype"], device)
-            state = trained(chosen, train, device)
+            chosen = recipe(ROWS[BEST if name == GUIDED else name], seed, plan["dtype"], device)
+            begin, own = None, train
+            if name == GUIDED:
+                begin, own = guided(chosen, train, plan["tuned"]["neighbours"])
+            state = trained(chosen, own, device, begin)
+            if state and begin:  # of the test images none is among those that are looked up
+                state.average.guide = classical["nearest images"].median
             methods[name] = state and partial(inpainting.fill, state.average)
             training[name] = {
                 "training_seconds": state and state.seconds,
@@ -177,13 +211,14 @@ def runs(plan: Nested, repeats: range, device: torch.device) -> Iterator[Nested]
             errors = {name: score["masked_l1"] for name, score in scores.items()}
             best = min(errors[name] for name in classical if name != LEARNT)
             alone = min(errors[name] for name in ONE_IMAGE)
-            ours = errors[BEST]
+            ours, shown = errors[BEST], errors[GUIDED]
             found["families"][family] = {
                 "hole_area": float(holes.share(masks).mean()),
                 "methods": scores,
                 "l1_over_best_classical": None if ours is None else ours / best,
                 "l1_over_best_of_one_image": None if ours is None else ours / alone,
                 "l1_over_gaussian": None if ours is None else ours / errors[LEARNT],
+                "guided_l1_over_best_classical": None if shown is None else shown / best,
             }
             said = "none" if ours is None else f"{ours:.4f}"
             progress.say(f"seed {seed}  {family:17} {BEST} {said}, best classical {best:.4f}")

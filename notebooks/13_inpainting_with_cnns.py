@@ -36,6 +36,7 @@ from course_lib import (
     verify,
     widgets,
 )
+from course_lib.models.inpainting import GuidedUNet
 
 seed = runtime.seed(0)
 device = runtime.device()
@@ -67,8 +68,8 @@ plotting.image_grid(
 #
 # Others write 1 for known: the paper on partial convolutions does (section 13.7). A mask of the wrong
 # sense raises no error in a sum or a product: it trains a network to fill what was there already. So the
-# library's `masks.check`, which every error of `masked_metrics` and every fill calls, refuses a mask by which more than half
-# of an image is missing. (Fills allow more, as long as something is known. The training loss does not call it: it would
+# library's `masks.check`, which the masked errors of `masked_metrics` and every fill of `fills` call, refuses a mask by which more than half
+# of an image is missing. (Fills allow more, as long as something is known. The training loss and networks do not call it: they would
 # wait for the GPU at every step.)
 # Where exactly half is missing, as in two of the five families below, it cannot notice the wrong sense.
 #
@@ -121,13 +122,13 @@ for family in masks.FAMILIES:
     shares = masks.shares(family, 32, 32)
     print(f"{family:28}{shares.least:8.3f}{shares.mean:8.3f}{shares.largest:9.3f}")
 plotting.image_grid(
-    masks.free_form(16, 32, 32, torch.Generator().manual_seed(1)) * 2 - 1,
+    masks.free_form(16, 32, 32, torch.Generator().manual_seed(1)) - 1,
     columns=8,
-    alt="Sixteen masks of bent white strokes on black, some thick and short, some thin and long.",
+    alt="Sixteen masks of bent grey strokes on black, some thick and short, some thin and long.",
 )
 
 # %% [markdown]
-# **Figure 13.2.** Sixteen free-form holes, white where the image is missing. Their areas are
+# **Figure 13.2.** Sixteen free-form holes, grey where the image is missing. Their areas are
 # drawn between a tenth and four tenths of the image, all as likely.
 #
 # ## 13.3 How to measure, and how not to
@@ -144,7 +145,9 @@ plotting.image_grid(
 # $$ \mathrm{PSNR} = 10 \log_{10} \frac{2^2}{\mathrm{MSE}}, \tag{13.4} $$
 #
 # in which 2 is the length of the range of values. Ten decibels more are a tenth of the squared
-# error.
+# error. Of several images we take the mean of their $\mathrm{MSE}$ first and the logarithm then: a mean of decibels would be
+# infinite as soon as one hole is filled without error. (Below, the error is multiplied by the mask. That will do while all
+# answers are finite; the library chooses, as said above.)
 
 
 # %% tags=["keep"]
@@ -216,10 +219,11 @@ verify.claim(
 # %% [markdown]
 # This course never compares methods by the whole image's PSNR. Beside the masked errors it states
 # two more numbers. The **structural similarity** compares means, variances and the covariance of
-# small windows (Wang et al., 2004); we average it over the windows whose middle is missing. And the
+# small windows (Wang et al., 2004); we average it over the windows whose middle is missing. They have 11 x 11 pixels and
+# reach into what is known, where there is no error: so it is higher where holes are small or scattered. And the
 # relative **Fréchet distance** of lesson 10 compares a set of composites with the images that were
-# filled: 0 if every hole is filled as it was. It is taken of whole composites, so it falls with the hole's area as well:
-# compare it only between methods on the same holes. Only the last one asks whether the answers *look*
+# filled: 0 if every hole is filled as it was. It is taken of whole composites, so it falls with the hole's area as well.
+# Compare both only between methods on the same holes. Only the last one asks whether the answers *look*
 # right, without asking whether they *are* the missing ones. Lesson 14 needs that difference.
 #
 # ## 13.4 Filling without a network
@@ -336,7 +340,7 @@ plotting.image_grid(
 # **Figure 13.6.** The holes of Figure 13.1, filled without a network. Nobody finds the lettering of the
 # pullover: all that is known of it is a dark mark above the hole, which the smooth fills spread as a stain. The nearest images give every hole a garment's shape,
 # the median of fifteen without detail. The smooth fills let the garment run into the background and
-# the background into the garment; on scattered pixels they are hard to tell from the truth. Patches
+# the background into the garment; on scattered pixels they come closest to the truth, with a ragged outline and without the seams. Patches
 # copy black background into the pullover.
 #
 # **Predict before you run:** which of the six has the least masked L1 on the centre square, and
@@ -355,7 +359,7 @@ for family in masks.FAMILIES:
 
 named = ("nearest images", "U-Net, L1", "linear mean", "harmonic", "biharmonic", "patches", "mean")
 hue = dict(zip(named, plotting.COLOURS.values(), strict=False))  # in all figures of the lesson
-hue |= {"mean image": "#6B6B6B", "best of one image": "#BBBBBB"}
+hue |= {"mean image": "#6B6B6B", "best of one image": "#BBBBBB", "U-Net, shown nearest": "#000000"}
 
 
 def bars(errors: dict[str, dict[str, float]]):
@@ -423,7 +427,7 @@ verify.claim(
 #
 # wherever no probability sits at $a$ itself. The price falls while the second is larger and rises once the first is. It is
 # least where the slope changes its sign: at the **conditional median**. With two possible values it is the more probable one, and not a grey between
-# them. But each pixel takes its median on its own, and an image of medians need not be a possible image
+# them; with one half each, every value from the one to the other is as good. But each pixel takes its median on its own, and an image of medians need not be a possible image
 # either.
 
 # %% tags=["verify"]
@@ -470,14 +474,15 @@ plotting.curves(
 #
 # For one kind of image the conditional mean can be written down. Let all pixels together be
 # Gaussian with mean $\mu$ and covariance $\Sigma$, and split them into known ones, $k$, and missing
-# ones, $h$. Look for the linear answer $A\,(x_k - \mu_k)$ whose error $x_h - \mu_h - A\,(x_k - \mu_k)$ does not
+# ones, $h$; $\Sigma_{hk}$ holds the covariances of missing with known pixels. Look for the linear answer $A\,(x_k - \mu_k)$ whose error $x_h - \mu_h - A\,(x_k - \mu_k)$ does not
 # correlate with any known pixel: $\Sigma_{hk} - A\,\Sigma_{kk} = 0$. For Gaussians what does not
 # correlate is independent, so nothing known says more about the error, and
 #
 # $$ \mathbb{E}[x_h \mid x_k] = \mu_h + \Sigma_{hk}\, \Sigma_{kk}^{-1}\, (x_k - \mu_k). \tag{13.9} $$
 #
 # For images that are not Gaussian it is still the best answer in squared error among all *linear*
-# ones: linear regression of the missing pixels on the known ones. A network has to beat it to show
+# ones: any other differs from it by something linear in $x_k$, with which its error does not correlate, so that the squares
+# of both add up. It is linear regression of the missing pixels on the known ones. A network has to beat it to show
 # that its nonlinearity is worth anything. `fills.GaussianFill` computes it from the mean and the
 # covariance of training images. It adds a small variance to every pixel, because some, in the black
 # border, never vary, and cuts its answers off at -1 and 1.
@@ -510,17 +515,18 @@ verify.claim(
     "13.4",
     "on the centre square the linear mean's masked L1 over the nearest images' median's is",
     l1["linear"] / l1["nearest"],
-    (1.0, None),
+    (1.05, None),
 )
 verify.claim(
     "13.5",
     "and its masked PSNR less that of the median, in dB, is",
     decibels["linear"] - decibels["nearest"],
-    (0.0, None),
+    (0.2, None),
 )
 
 # %% [markdown]
-# On these images each wins by the measure that it is made for: the mean by squared errors, the median by absolute ones. That
+# The linear mean's L1 is a tenth larger, and its PSNR 0.3 dB higher. On these images each wins by the measure that it is made for:
+# the mean by squared errors, the median by absolute ones. That
 # is no law, since both only approximate what they stand for: in the table of section 13.8 the median has the higher PSNR on
 # this square too, and on scattered pixels the linear mean has the lower masked L1. Still, a comparison of two methods says little until it is known what each was asked for.
 #
@@ -529,11 +535,13 @@ verify.claim(
 # The **context encoder** (Pathak et al., 2016) is an early convolutional answer to large holes. Ours
 # halves the image until it is 4 x 4, joins all places of each channel with a matrix of its own, so that
 # every place can reach every other in one layer, and enlarges the map again. All that is known has to
-# pass through the narrow middle. (`models.inpainting.ContextEncoder`; section 13.8 compares it.)
+# pass through the coarse middle. With 128 channels it holds 2,048 numbers, twice as many as the image: what gets lost is not
+# room but places. Each of its 16 places stands for 8 x 8 pixels, and the way up has to learn to put
+# detail back where it was. (`models.inpainting.ContextEncoder`; section 13.8 compares it.)
 #
 # A **U-Net** (Ronneberger et al., 2015) keeps a second way. On the way up, each map is joined with
 # the map of the same size from the way down. Edges and textures beside the hole need not be
-# squeezed through the middle: the middle can gather what is far apart, the skips keep the places.
+# carried through the middle: the middle can gather what is far apart, the skips keep the places.
 
 # %%
 plotting.architecture(
@@ -553,7 +561,7 @@ plotting.architecture(
 )
 
 # %% [markdown]
-# **Figure 13.9.** The U-Net of this lesson. Blue: the second way. "Stem" is a convolution with K = 3, "down" one with K = 4 and
+# **Figure 13.9.** The U-Net of this lesson. The blue arrows below: the second way. "Stem" is a convolution with K = 3, "down" one with K = 4 and
 # S = 2. "Bottom" is two **residual blocks** (lesson 05), each of which adds the result of two
 # convolutions with K = 3 to what it was given: at 4 x 4 their windows together reach over the whole
 # image. "Up" doubles height and width, joins the map with that of the same size from the way down,
@@ -636,9 +644,9 @@ def train_step(network: nn.Module, adam: torch.optim.Adam, images: Tensor, masks
 # of the two will have the lower masked L1, which the higher PSNR, and which looks sharper?
 
 # %% tags=["nbval-ignore-output"]
-budget = runtime.budget(
+budget = runtime.budget(  # the same on a GPU: what is claimed below is claimed of these trainings
     cpu=runtime.Budget(data="fashion-mnist", steps=900, batch=32, size=32, width=16),
-    gpu=runtime.Budget(data="fashion-mnist", steps=10_000, batch=64, size=32, width=48),
+    gpu=runtime.Budget(data="fashion-mnist", steps=900, batch=32, size=32, width=16),
     device=device,
 )
 recipe = inpaint_recipes.InpaintRecipe(
@@ -718,14 +726,14 @@ verify.claim(
 )
 verify.claim(
     "13.9",
-    "and those of the L1 training's answers by",
-    rough["l1"] / rough["truth"],
-    (None, 0.8),
+    "those of the L1 training's answers differ, relative to the L2 training's, by",
+    rough["l1"] / rough["l2"],
+    (None, 1.1),
 )
 
 # %% [markdown]
 # Each training wins by its own measure, as (13.7) and (13.8) lead one to expect. Both answers are smoother than the truth,
-# and by this measure of contrast the L1 answer is hardly sharper than the L2 one. Where several
+# and by this measure of contrast the L1 answer is hardly sharper than the L2 one: both have 0.61 to 0.63 of the truth's. Where several
 # completions are possible neither loss asks for one of them. A loss that does is the subject of lesson 14.
 #
 # ## 13.7 Convolutions that know where the hole is
@@ -803,7 +811,7 @@ with torch.no_grad():
     partial, still_known = averaging(masks.hide(constant, hole), 1 - hole)
     plain = averaging.convolution(masks.hide(constant, hole))
 plotting.image_grid(
-    torch.cat([masks.hide(constant, hole), plain, partial, still_known * 2 - 1]),
+    torch.cat([masks.hide(constant, hole), plain, partial, still_known - 1]),
     columns=4,
     titles=["input", "plain", "partial", "known after it"],
     alt="A light square with strokes missing; after averaging, the plain result darkens near the "
@@ -827,7 +835,7 @@ verify.claim(
 # %% [markdown]
 # **Figure 13.12.** One averaging layer on a constant image with a hole. The plain convolution is grey
 # along the rim of the hole and along the image's border. The partial one is constant as far as anything
-# is known, which is one pixel further into the hole than before, white on the right.
+# is known, which is one pixel further into the hole than before, grey on the right.
 #
 # **Gated convolution** (Yu et al., 2019) lets the network find out by itself what to trust. A second
 # convolution computes a gate between 0 and 1 for every output, from the same window; in the first layer that holds the
@@ -950,7 +958,8 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 13.13.** Masked L1 on 60 test images. "Best of one image" is the best of the four fills that
-# know no other image. The linear mean and the nearest images are much closer to the U-Net than those are.
+# know no other image. But for scattered pixels, the linear mean and the nearest images are much closer to the U-Net than those
+# are.
 
 # %% tags=["verify"]
 over = {
@@ -990,9 +999,10 @@ verify.claim(
 
 # %% [markdown]
 # A table that compares a network with diffusion alone would call this a success: half the error. Beside
-# two baselines that know the training images as well, no method wins everywhere. The nearest images lead
-# on boxes and halves, the linear mean on scattered pixels. On the centre square the U-Net and the nearest
-# images are about level, and both are clearly better than linear regression. (The table above is of longer trainings.)
+# two baselines that know the training images as well, no method wins everywhere. Better than the nearest images the U-Net is on
+# scattered pixels, and there the linear mean is better still. On the centre square and on free-form holes the U-Net and the
+# nearest images are about level; on boxes and halves the nearest images lead. Linear regression is clearly behind both on the
+# centre square. (The table above is of longer trainings.)
 #
 # ## 13.9 A kind of hole that was never seen
 #
@@ -1173,7 +1183,120 @@ verify.claim(
 # %% [markdown]
 # The repair is the first line of `UNet.forward` above: the network hides the hole before it looks.
 #
-# ## 13.11 In colour
+# ## 13.11 A network that is shown the nearest images
+#
+# The nearest images bring whole garments, which need not fit at the rim. The U-Net's answer fits there, and
+# all that it knows of garments has to be in its weights. One network can be given both. Where section 13.6 has
+# `torch.cat([hide(images, masks), masks], dim=1)`, one more map is put in: the median of the nearest images, whole, in the
+# hole and outside of it. How well this map fits can be seen outside the hole, where the truth is beside it.
+#
+# Through this map, too, the answer can leak. In training the images with holes are training images, and their
+# neighbours are looked up among training images. **Predict before you run:** which training image is the nearest one to
+# a training image with a hole?
+
+# %% tags=["verify"]
+hole = masks.draw("random box", 60, 32, 32, torch.Generator().manual_seed(17))
+within = train.batch(range(60))  # they are among the 20,000 that are looked up
+beyond = train.batch(range(20_000, 20_060))
+own = fills.NearestImages(kept, 1).nearest(within, hole).flatten()
+errors = {
+    name: float(masked_l1(ways["nearest images"](images, hole), images, hole).mean())
+    for name, images in {"within": within, "beyond": beyond}.items()
+}
+verify.claim(
+    "13.24",
+    "the share of 60 images whose nearest among 20,000, with them among these, is the image itself, is",
+    float((own == torch.arange(60)).double().mean()),
+    (1.0, None),
+)
+verify.claim(
+    "13.25",
+    "the masked L1 of the median of fifteen on these over that on 60 images not among the 20,000 is",
+    errors["within"] / errors["beyond"],
+    (None, 0.95),
+)
+
+# %% [markdown]
+# The image itself, whole. NaN in the hole does not find this leak: the hole's pixels are not read, they lie in the training
+# set. A network trained so would trust the map more than it may in use. The repair is to train it on other images
+# than those that are looked up. `models.inpainting.GuidedUNet` is the U-Net with the map. The first 20,000 images are
+# looked up, and the other 40,000 trained on, with the settings of section 13.6. **Predict before you run:**
+# on which families does it beat both, the nearest images that it is shown, and the U-Net that is not?
+
+# %% tags=["nbval-ignore-output"]
+others = dataclasses.replace(train, images=train.images[20_000:], labels=train.labels[20_000:])
+nearest = fills.NearestImages(kept, 15, held=True)  # in memory as floats: a look-up at every step
+torch.manual_seed(seed)
+guided = GuidedUNet(nearest.median, width=recipe.width)
+state = inpainting.InpaintState.create(recipe, device, guided)
+for _ in widgets.watch(
+    inpainting.train_inpainting(state, others, every=25),
+    total=recipe.steps,
+    alt="The masked L1 of the network that is shown the nearest images falls with the images seen.",
+    ylabel="masked L1",
+):
+    pass
+guided = state.average
+
+# %% [markdown]
+# **Figure 13.17.** The training of the network that is shown the nearest images.
+
+# %%
+shown_errors = {}
+for family, found in compared.items():
+    hole = masks.draw(family, 60, 32, 32, torch.Generator().manual_seed(13))
+    answers = inpainting.fill(guided, some, hole)
+    shown_errors[family] = {name: found[name] for name in ("nearest images", "U-Net, L1")}
+    shown_errors[family]["U-Net, shown nearest"] = float(masked_l1(answers, some, hole).mean())
+plotting.panels(
+    [(None, bars(shown_errors))],
+    alt="Masked L1 of the nearest images, of the U-Net, and of the U-Net that is shown them, on five "
+    "families of holes, as groups of bars.",
+)
+
+# %% [markdown]
+# **Figure 13.18.** Masked L1 on the 60 images and holes of Figure 13.13.
+
+# %%
+plotting.image_grid(
+    torch.cat(
+        [
+            masks.hide(held_out[:8], halves),
+            nearest(held_out[:8], halves),
+            inpainting.fill(network, held_out[:8], halves),
+            inpainting.fill(guided, held_out[:8], halves),
+            held_out[:8],
+        ]
+    ),
+    columns=8,
+    row_labels=["given", "nearest", "U-Net", "shown nearest", "truth"],
+    alt="Five rows of eight garments of which one half is missing: given, filled by the nearest "
+    "training images, by the U-Net, by the U-Net that is shown them, and whole.",
+)
+
+# %% [markdown]
+# **Figure 13.19.** The halves of Figure 13.14.
+
+# %% tags=["verify"]
+worst = {
+    other: max(found["U-Net, shown nearest"] / found[other] for found in shown_errors.values())
+    for other in ("nearest images", "U-Net, L1")
+}
+verify.claim(
+    "13.26",
+    "its masked L1 over that of the nearest images is, on the worst of five families,",
+    worst["nearest images"],
+    (None, 1.0),
+)
+verify.claim(
+    "13.27",
+    "over that of the U-Net that is not shown them it is, on the worst of five,",
+    worst["U-Net, L1"],
+    (None, 1.0),
+)
+
+# %% [markdown]
+# ## 13.12 In colour
 #
 # Nothing above depends on grey images. `photographs.load_photographs` cuts squares from four
 # photographs that scikit-image brings along: three for training and one, of a rocket, for the test.
@@ -1194,7 +1317,7 @@ for _ in widgets.watch(
     pass
 
 # %% [markdown]
-# **Figure 13.17.** The training on squares of three photographs.
+# **Figure 13.20.** The training on squares of three photographs.
 
 # %%
 fresh = photographs.load_photographs("train", count=60, seed=1)  # the same three, other places
@@ -1221,7 +1344,7 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 13.18.** Left four squares of the photographs that the network was trained on, right four of
+# **Figure 13.21.** Left four squares of the photographs that the network was trained on, right four of
 # the one that it has not seen. On the left the U-Net answers with soft colours, without detail. In the plain
 # sky, second and last on the right, it leaves a box, where diffusion and patches cannot be told from the truth. Beside the
 # lamp none of the three succeeds.
@@ -1234,13 +1357,13 @@ for which, images in squares.items():
     }
     ratios[which] = found["U-Net"] / found["harmonic"]
 verify.claim(
-    "13.24",
+    "13.28",
     "on the photographs of the training the U-Net's masked L1 over the harmonic fill's is",
     ratios["seen photographs"],
     (1.0, None),
 )
 verify.claim(
-    "13.25",
+    "13.29",
     "on the photograph that it has not seen it is",
     ratios["unseen photograph"],
     (1.5, None),
@@ -1261,7 +1384,7 @@ verify.claim(
 # - The linear answer can be written down. Classical fills need no training at all. The median of the
 #   nearest training images is the best of them on every family here. After a short training the U-Net clearly beats the linear
 #   mean on the centre square alone. A table without these two says little.
-# - A U-Net carries what is known past the narrow middle. Partial convolutions count what is known, gated
+# - A U-Net carries what is known past the coarse middle. Partial convolutions count what is known, gated
 #   ones learn what to trust.
 # - Hide the hole inside the network, and test it with NaN.
 #

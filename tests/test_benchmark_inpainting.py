@@ -20,7 +20,8 @@ def test_every_method_is_measured_on_every_family(small):
     assert set(found["families"]) == set(holes.FAMILIES)
     for family, one in found["families"].items():
         fills = ("mean", "mean image", "nearest images", "harmonic", "biharmonic", "patches")
-        assert list(one["methods"]) == [*fills, inpainting.LEARNT, *inpainting.ROWS]
+        networks = (*inpainting.ROWS, inpainting.GUIDED)
+        assert list(one["methods"]) == [*fills, inpainting.LEARNT, *networks]
         shares = holes.shares(family, 32, 32)
         assert shares.least <= one["hole_area"]["median"] <= shares.largest
         best = min(one["methods"][name]["masked_l1"]["median"] for name in fills)
@@ -29,6 +30,9 @@ def test_every_method_is_measured_on_every_family(small):
         found_ratio = one["l1_over_best_of_one_image"]["median"]
         assert found_ratio == pytest.approx(ours / alone, rel=1e-3)
         assert one["l1_over_best_classical"]["median"] == pytest.approx(ours / best, rel=1e-3)
+        shown = one["methods"][inpainting.GUIDED]["masked_l1"]["median"]
+        shown_ratio = one["guided_l1_over_best_classical"]["median"]
+        assert shown_ratio == pytest.approx(shown / best, rel=1e-3)
         for score in one["methods"].values():
             assert 0 < score["masked_l1"]["median"] < 2
             assert score["composite_frechet"]["median"] > 0
@@ -43,6 +47,18 @@ def test_tuning_images_are_in_no_other_set(small):
     assert len(train) == 540 and len(tuning) == 60 and len(test) == 600
     sets = [{image.numpy().tobytes() for image in one.images} for one in (train, tuning, test)]
     assert not sets[0] & sets[1] and not sets[1] & sets[2]
+
+
+def test_the_guided_network_is_not_trained_on_what_it_looks_up(small):
+    train, _, _ = inpainting.fashion()
+    network, rest = inpainting.guided(inpainting.recipe({}, 0, "float32", CPU), train, 3)
+    looked_up = network.guide.__self__.training
+    assert len(looked_up) == 180 and len(rest) == 360
+    both = [{image.numpy().tobytes() for image in one.images} for one in (looked_up, rest)]
+    assert not both[0] & both[1]
+    again, _ = inpainting.guided(inpainting.recipe({}, 0, "float32", CPU), train, 3)
+    pairs = zip(network.parameters(), again.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)  # of the recipe's seed
 
 
 def test_holes_of_the_test_depend_on_the_seed_and_not_on_the_method():

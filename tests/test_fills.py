@@ -150,14 +150,20 @@ def test_the_mean_image_is_the_training_images_mean(monkeypatch):
     torch.testing.assert_close(found[masks.bool()], expected[masks.bool()])
 
 
+@pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("block", [7, 10_000])
-def test_the_nearest_images_are_nearest_in_known_pixels(monkeypatch, block):
+def test_the_nearest_images_are_nearest_in_known_pixels(monkeypatch, block, held):
     monkeypatch.setattr(fills, "BLOCK", block)
     training = noise_set()
     theirs = training.batch(range(60))
     images = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(6)) * 2 - 1
     masks = draw("free form", 6)
-    found = fills.NearestImages(training, 3).nearest(images, masks)
+    fill = fills.NearestImages(training, 3, held)
+    found = fill.nearest(images, masks)
+    assert torch.equal(fill.nearest(images, masks), found)  # from what is held by now
+    middle = theirs[found].median(dim=1).values  # (6, 1, 16, 16)
+    assert torch.equal(fill.median(images, masks), middle)
+    assert torch.equal(fill(images, masks), holes.composite(middle, images, masks))
     for index in range(6):
         known = ~masks[index].bool()
         gaps = [(images[index] - one)[known].square().sum() for one in theirs]

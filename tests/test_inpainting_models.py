@@ -1,5 +1,6 @@
 """Networks that fill holes: no leak, equations of the convolutions, sizes, and the two critics."""
 
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from course_lib import inpaint_losses, latent_search
+from course_lib import data, fills, inpaint_losses, latent_search
 from course_lib import masks as holes
 from course_lib.models import hole_convolutions, inpainting
 
@@ -16,7 +17,15 @@ KINDS = list(hole_convolutions.BLOCKS)
 
 def networks(channels: int = 1) -> dict[str, torch.nn.Module]:
     found = {kind: inpainting.UNet(channels, 4, kind) for kind in KINDS}
+    guide = fills.NearestImages(some_images(channels), 3, held=True).median
+    found["guided"] = inpainting.GuidedUNet(guide, channels, width=4)
     return found | {"context": inpainting.ContextEncoder(channels, 32, 4)}
+
+
+def some_images(channels: int) -> data.ImageSet:
+    random = torch.Generator().manual_seed(11)
+    pixels = torch.randint(0, 256, (20, channels, 32, 32), generator=random).to(torch.uint8)
+    return data.ImageSet("any", "train", pixels, torch.zeros(20).long(), ("any",), "a test")
 
 
 def draw(name, count: int = 3, side: int = 32) -> torch.Tensor:
@@ -172,8 +181,45 @@ def test_noise_reaches_the_answer_and_is_asked_for():
         inpainting.UNet(1, 4)(images, masks, z)
 
 
+def test_what_is_given_beside_the_image_reaches_the_answer():
+    torch.manual_seed(6)
+    network = inpainting.UNet(3, 4, more=2).eval()
+    images, masks, more = (
+        torch.zeros(2, 3, 16, 16),
+        draw("random box", 2, 16),
+        torch.ones(2, 2, 16, 16),
+    )
+    assert not torch.equal(network(images, masks, None, more), network(images, masks, None, -more))
+    for wrong in (None, more[:1], more[:, :1], more[..., :8]):
+        with pytest.raises(ValueError, match=r"more maps of shape \(2, 2, 16, 16\), got"):
+            network(images, masks, None, wrong)
+    with pytest.raises(ValueError, match="more maps of shape None"):
+        inpainting.UNet(3, 4)(images, masks, None, more)
+
+
+def test_a_guided_network_sees_its_guide_in_full_precision_and_copies_share_it():
+    torch.manual_seed(6)
+    training, seen = some_images(1), []
+    lookup = fills.NearestImages(training, held=True)
+
+    def guide(images, masks):
+        found = lookup.median(images, masks)
+        seen.append((found.dtype, (images @ images.mT).dtype))
+        return found
+
+    network = inpainting.GuidedUNet(guide, width=4).eval()
+    images, masks = training.batch(range(4)), draw("random box", 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network(images, masks)
+    assert seen == [(torch.float32, torch.float32)] and found.dtype == torch.bfloat16
+    # An image of the set is its own nearest one: the guide is the answer.
+    truth = network.network(images, masks, None, images)
+    torch.testing.assert_close(network(images, masks), truth)
+    assert copy.deepcopy(lookup) is lookup
+
+
 def test_networks_that_cannot_be():
-    for wrong in ({"kind": "full"}, {"levels": 0}, {"kind": "partial", "noise": 4}):
+    for wrong in ({"kind": "full"}, {"levels": 0}, {"kind": "partial", "noise": 4}, {"more": -1}):
         with pytest.raises(ValueError, match="expected a kind"):
             inpainting.UNet(**wrong)
     with pytest.raises(ValueError, match="size of 8"):

@@ -8,6 +8,7 @@ answer cannot leak into its input. `masks.composite` puts the known pixels back.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -96,10 +97,11 @@ class UNet(nn.Module):
         levels: halvings; height and width must be multiples of 2^levels.
         bottom: residual blocks at the smallest size, where one sees all of a small image.
         noise: length Z of a latent vector that joins the smallest map at every place; 0 for none.
+        more: channels E of maps that are given beside the image, without a hole; 0 for none.
 
     Raises:
-        ValueError: for an unknown kind, no level, or noise with partial convolutions, which would
-            have to call it known or unknown.
+        ValueError: for an unknown kind, no level, or noise or more with partial convolutions, which
+            would have to call it known or unknown.
 
     Source: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image
     Segmentation", MICCAI 2015, figure 1.
@@ -113,14 +115,15 @@ class UNet(nn.Module):
         levels: int = 3,
         noise: int = 0,
         bottom: int = 2,
+        more: int = 0,
     ) -> None:
         super().__init__()
-        wrong = kind not in BLOCKS or levels < 1 or min(noise, bottom) < 0
-        if wrong or (noise and kind == "partial"):
+        wrong = kind not in BLOCKS or levels < 1 or min(noise, bottom, more) < 0
+        if wrong or ((noise or more) and kind == "partial"):
             raise ValueError(
-                f"expected a kind in {list(BLOCKS)}, at least one level, and noise and bottom of 0 "
-                "or more (noise 0 with partial convolutions), "
-                f"got {kind!r}, {levels}, {noise}, {bottom}"
+                f"expected a kind in {list(BLOCKS)}, at least one level, and noise, bottom and "
+                "more not below 0 (noise and more 0 with partial convolutions), "
+                f"got {kind!r}, {levels}, {noise}, {bottom}, {more}"
             )
         self.config = {
             "channels": channels,
@@ -129,11 +132,13 @@ class UNet(nn.Module):
             "levels": levels,
             "noise": noise,
             "bottom": bottom,
+            "more": more,
         }
+        self.more = more
         self.noise, self.multiple, self.partial = noise, 2**levels, kind == "partial"
         block = BLOCKS[kind]
         widths = [width * 2**level for level in range(levels + 1)]
-        self.stem = block(channels if self.partial else channels + 1, width, 3, 1)
+        self.stem = block(channels if self.partial else channels + 1 + more, width, 3, 1)
         self.down = nn.ModuleList(
             block(above, below, 4, 2) for above, below in itertools.pairwise(widths)
         )
@@ -145,21 +150,34 @@ class UNet(nn.Module):
             below = skip
         self.last = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1), nn.Tanh())
 
-    def forward(self, images: Tensor, masks: Tensor, z: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        z: Tensor | None = None,
+        more: Tensor | None = None,
+    ) -> Tensor:
         """(B, C, H, W), (B, 1, H, W), and (B, Z) if there is noise -> (B, C, H, W) in [-1, 1].
 
+        `more` are maps without a hole, (B, E, H, W), if the network was built for them.
+
         Raises:
-            ValueError: if height or width do not divide, or the noise does not fit.
+            ValueError: if height or width do not divide, or the noise or the maps do not fit.
         """
         _check_sizes(images, self.multiple)
         given = None if z is None else tuple(z.shape)
         wanted = (len(images), self.noise) if self.noise else None
         if given != wanted:
             raise ValueError(f"expected noise of shape {wanted}, got {given}")
+        given = None if more is None else tuple(more.shape)
+        wanted = (len(images), self.more, *images.shape[2:]) if self.more else None
+        if given != wanted:
+            raise ValueError(f"expected more maps of shape {wanted}, got {given}")
         x = holes.hide(images, masks)
         known = 1 - masks if self.partial else None
         if not self.partial:
-            x = torch.cat([x, masks], dim=1)  # (B, C + 1, H, W)
+            beside = [] if more is None else [more]
+            x = torch.cat([x, masks, *beside], dim=1)  # (B, C + 1 + E, H, W)
         x, known = self.stem(x, known)  # (B, width, H, W)
         skips = []
         for block in self.down:
@@ -178,6 +196,34 @@ class UNet(nn.Module):
                 known = (parts[0] * known + parts[1] * skip_known) / sum(parts)
             x, known = block(torch.cat([x, skip], dim=1), known)
         return self.last(x)
+
+
+class GuidedUNet(nn.Module):
+    """A U-Net that is shown a classical answer beside the image with its hole.
+
+    Args:
+        guide: a function (images, masks) -> whole images (B, C, H, W) that does not read what is in
+            the holes, such as `fills.NearestImages.median`. In training it must not know the images
+            that are filled: it would give away the answer.
+        channels: image channels C.
+        settings: of the `UNet`, but for `more`.
+
+    Source: lesson 13, section 13.11.
+    """
+
+    def __init__(
+        self, guide: Callable[[Tensor, Tensor], Tensor], channels: int = 1, **settings: object
+    ) -> None:
+        super().__init__()
+        self.guide = guide
+        self.network = UNet(channels, more=channels, **settings)
+
+    def forward(self, images: Tensor, masks: Tensor, z: Tensor | None = None) -> Tensor:
+        """(B, C, H, W), (B, 1, H, W), and noise if the U-Net has any -> (B, C, H, W) in [-1, 1]."""
+        # Distances of images lose too many digits in the number format of the convolutions.
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            shown = self.guide(images, masks)
+        return self.network(images, masks, z, shown)
 
 
 def _check_sizes(images: Tensor, multiple: int, fixed: bool = False) -> None:
