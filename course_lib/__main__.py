@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a stated problem, 2 wrong usage."""
     options = parser().parse_args(arguments)
     # Imported late: torch takes seconds, and a help text should not.
-    from course_lib import commands, inpaint_commands, runtime
+    from course_lib import commands, files, inpaint_commands, runtime
     from course_lib.checkpoints import CheckpointError
     from course_lib.data import DataError
     from course_lib.distributed import StoppedElsewhere
@@ -200,12 +200,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (
         CheckpointError,
         DataError,
-        OSError,
         commands.CommandError,
         runtime.RuntimeSettingError,
         FloatingPointError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {files.said_of(error)}", file=sys.stderr)
         return 1
     except MemoryError as error:
         print(f"error: not enough memory: {error or 'use smaller images'}", file=sys.stderr)

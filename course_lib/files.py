@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,18 @@ def whole(path: Path | str) -> Iterator[Path]:
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
+
+
+def said_of(error: OSError) -> str:
+    """One line for a user: which file, what the system says of it, and what to look at.
+
+    The temporary sibling that `whole` writes first is called by the name of the file itself.
+    """
+    name = error.filename2 or error.filename
+    if name is None:
+        return str(error)
+    place = re.sub(r"\.part-[0-9a-f]{8}-", "", str(name))
+    return f"cannot use {place}: {error.strerror}. Check the path, the rights to it and the disk"
 
 
 @contextmanager

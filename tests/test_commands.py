@@ -213,6 +213,11 @@ def test_sample_and_evaluate_use_the_trained_generator(tmp_path, capsys):
     assert min(Image.open(picture).size) > 50
     assert main(["sample", *run, "--count", "7", "--npy", str(npy), "--seed", "1"]) == 0
     assert not np.array_equal(images, np.load(npy))
+    for wrong, said in ((npy / "y.npy", "x.npy: "), (tmp_path, f"{tmp_path}: ")):
+        capsys.readouterr()
+        assert main(["sample", *run, "--count", "2", "--npy", str(wrong)]) == 1
+        line = one_error_line(capsys)
+        assert said in line and "Check the path" in line and ".part-" not in line
     capsys.readouterr()
     assert main(["evaluate", *run]) == 0
     printed = json.loads(capsys.readouterr().out)
