@@ -93,7 +93,8 @@ def draw_clouds(points: Tensor):
     def draw(ax: Axes) -> None:
         for colour, shown in (("blue", cloud), ("vermillion", points)):
             ax.plot(*shown.T, "o", color=plotting.COLOURS[colour], markersize=2.2, alpha=0.7)
-        ax.set(xlim=(-4.8, 4.8), ylim=(-4.8, 4.8), aspect="equal", xlabel="feature 1")
+        ax.set(xlim=(-4.8, 4.8), ylim=(-4.8, 4.8), aspect="equal")
+        ax.set(xlabel="feature 1", ylabel="feature 2")
 
     return draw
 
@@ -252,8 +253,8 @@ verify.equation("10.7", [walked, frechet_distance(P, Q)], [by_library, by_librar
 # ### Why not transport the samples themselves?
 #
 # (10.1) needs no Gaussians. With two samples, why not compute the cheapest pairing? Let us try with two Gaussians
-# whose distance is known: $P = N(0, I)$ in $F$ dimensions, and $Q$ shifted by $\sqrt{1/2}$ and spread by
-# $1 + \sqrt{1/(2F)}$ in each direction. By (10.7) the distance is $\frac12 + \frac12 = 1$ for every $F$. **Predict
+# whose distance is known: $P = N(0, I)$ in $F$ dimensions, and $Q$ shifted by $\sqrt{1/2}$ along the first axis and
+# spread by $1 + \sqrt{1/(2F)}$ in each direction. By (10.7) the distance is $\frac12 + \frac12 = 1$ for every $F$. **Predict
 # before you run:** 512 points of each. How close does the best pairing come to 1 in two dimensions, and how close in
 # sixteen?
 
@@ -279,6 +280,14 @@ for size in (2, 16):
             found["Gaussians"].append(
                 frechet_distance(metrics.statistics(x), metrics.statistics(y))
             )
+
+
+mean_of = {
+    key: {name: statistics.mean(v) for name, v in found.items()} for key, found in transport.items()
+}
+for size in (2, 16):
+    said = ", ".join(f"{name} {value:.2f}" for name, value in mean_of[size, COUNTS[-1]].items())
+    print(f"{size:2} dimensions, {COUNTS[-1]} points: {said}")
 
 
 def draw_transport(size: int):
@@ -310,12 +319,10 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 10.2.** Two estimates of a distance that is 1: the cost of the cheapest pairing, and (10.7) with the means
-# and covariances of the same samples.
+# and covariances of the same samples. In two dimensions 512 points are enough for both, in sixteen for neither; but the
+# pairing says more than fourteen times as much as is true.
 
 # %% tags=["verify"]
-mean_of = {
-    key: {name: statistics.mean(v) for name, v in found.items()} for key, found in transport.items()
-}
 verify.claim(
     "10.1",
     "in 16 dimensions, the pairing of 512 points overestimates a distance of 1 by a factor of at least",
@@ -457,7 +464,8 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 10.3.** The relative error of six ways to compute one distance. For this pair singular values keep
+# **Figure 10.3.** The relative error of six ways to compute one distance. In double precision all are right to three digits. In
+# single precision singular values are, for both numbers of images, `sqrtm` only with 5,000, and the second root with neither. For this pair singular values keep
 # twelve digits in double precision and four in single. A second root, symmetric or not, costs half of the digits where
 # eigenvalues should be zero: in double precision six are left, in single precision the distance is wrong by several per cent.
 # The pair flatters singular values: both covariances vanish in the same directions. Where they do not, as with 100 images
@@ -469,13 +477,13 @@ verify.claim(
     "10.4",
     "of 100 images, singular values in double precision miss the distance, relatively, by at most",
     root_errors["singular values, float64", 100],
-    (None, 1e-9),
+    (None, 1e-11),
 )
 verify.claim(
     "10.5",
     "a second root in single precision misses it by at least",
     root_errors["second root, float32", 100],
-    (0.005, None),
+    (0.02, None),
 )
 verify.claim(
     "10.6",
@@ -488,7 +496,9 @@ verify.claim(
 # ## 10.4 A generator to evaluate
 #
 # The next cell trains the DCGAN of lesson 09 with the course's recipe, somewhat narrower and with a discriminator that
-# looks at one image at a time (`group=0`), because section 10.9 asks it about single images. It keeps the networks at three moments. Everything below measures these.
+# looks at one image at a time (`group=0`), because section 10.9 asks it about single images. At
+# three moments it keeps the discriminator and the averaged generator (section 9.11), of which all images here are drawn. Everything
+# below measures these.
 
 # %% tags=["nbval-ignore-output"]
 budget = runtime.budget(  # the same on a GPU: what is claimed below is claimed of this generator
@@ -554,13 +564,14 @@ plotting.curves(
     xlabel="training step",
     ylabel="relative Fréchet distance",
     ylim=(0, None),
-    levels={"floor": floor},
+    levels={"floor": relative(kept[:MANY])},
     height=2.4,
     alt="The relative Fréchet distance falls from stage to stage and stays far above the floor.",
 )
 
 # %% [markdown]
-# **Figure 10.6.** The distance of 2,000 images at each of the three stages. The floor is so low that it lies on the axis.
+# **Figure 10.6.** The distance of 2,000 images at each of the three stages. It orders them as the eye does: it falls from stage to
+# stage (claim 10.7). The floor, of 2,000 images too, is so low that it lies nearly on the axis.
 
 # %% tags=["verify"]
 order = list(by_stage.values())
@@ -723,7 +734,9 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 10.7.** The distance of random subsets against one over their size. The lines meet the axis at their
-# limits. They are not parallel: each set has a constant of its own, and that of the real images is the largest.
+# limits. Each set has a constant of its own: the line of the real images is the steepest, those of the two stages are all but
+# parallel. The points at 100 images lie below the 128 features, where (10.9) is not derived, and they decide the slopes. Claim 10.9
+# says how well it does all the same.
 
 # %% tags=["verify"]
 lam = torch.linalg.eigvalsh(reference.covariance)
@@ -876,6 +889,8 @@ def draw_kernel(ax: Axes) -> None:
         ax.plot(SIZES, mean, "o-", color=colour, markersize=3, label=name)
     ax.axhline(0, color="0.4", linewidth=1)
     ax.set(xscale="log", xlabel="images", ylabel="kernel distance")
+    ax.set_xticks(SIZES, SIZES)
+    ax.minorticks_off()
 
 
 plotting.panels(
@@ -886,7 +901,7 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 10.8.** The kernel distance of subsets of the same sets, against 1,000 test images. The lines are level: no
-# bias. The values of real images lie on both sides of zero.
+# bias. The values of real images lie on both sides of zero: of the fifty, 21 to 26 below it, under five seeds.
 
 # %% tags=["verify"]
 level = kernel_values[f"step {LAST}"].mean(1)
@@ -934,8 +949,8 @@ def draw_region(centres: Tensor, colour: str, points: Tensor, other: str):
         ax.plot(*centres.T, ".", color=plotting.COLOURS[colour], markersize=3)
         ax.plot(*points.T, "o", color=plotting.COLOURS[other], markersize=4)
         ax.set(
-            xlim=(-4.2, 4.2),
-            ylim=(-4.2, 4.2),
+            xlim=(-4.6, 5.2),
+            ylim=(-4.6, 5.2),
             aspect="equal",
             xlabel="feature 1",
             ylabel="feature 2",
@@ -1062,13 +1077,13 @@ verify.claim(
     "10.17",
     "noise adds to precision",
     shares["with noise"].precision - plain.precision,
-    (0.0, None),
+    (0.03, None),
 )
 verify.claim(
     "10.18",
     "share of the noisy images that the classifier takes for one and the same class",
     torch.bincount(noisy_classes).max() / MANY,
-    (0.4, None),
+    (0.5, None),
 )
 verify.claim(
     "10.19",
@@ -1233,8 +1248,8 @@ verify.claim(
 #
 # The discriminators of this lesson were trained on pairs, by (9.9): only differences of their logits mean something,
 # and "above zero" means nothing. So count pairs. A real image and a generated one are shown, and the one with the
-# higher logit is called real. Of the best discriminator this **pair accuracy** is one half, too, if and only if
-# $p = q$.
+# higher logit is called real; a tie counts one half. Of the best discriminator this **pair accuracy** is one half, too, if and only if
+# $p = q$. (The images are the averaged generator's. The discriminator's opponent was the generator itself.)
 #
 # **Predict before you run.** The three discriminators of our run judge all three generators. By its own
 # discriminator, on the diagonal: does the generator get better and better?
@@ -1264,7 +1279,8 @@ def pair_accuracy(discriminator: nn.Module, images: Tensor) -> float:
     """Share of all pairs of a test image and one of these that the discriminator gets right."""
     real_logits = logits_of(discriminator, real_images[:PAIRS])
     fake_logits = logits_of(discriminator, images)
-    return float((real_logits[:, None] > fake_logits).double().mean())
+    ties = (real_logits[:, None] == fake_logits).double().mean()
+    return float((real_logits[:, None] > fake_logits).double().mean() + ties / 2)
 
 
 drawn = {step: sampled(generator, PAIRS) for step, (generator, _) in stages.items()}
@@ -1291,15 +1307,15 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 10.13.** Pair accuracies. In a row, which has *one* discriminator, they fall as the generator gets better.
-# On the diagonal they do not: between step 300 and step 600 the generator improves, and so does its judge.
+# **Figure 10.13.** Pair accuracies. In each row, which has *one* discriminator, they fall here as the generator gets better.
+# On the diagonal they fall and then rise again: from step 300 to step 600 the generator improves, and its judge improves more.
 
 # %% tags=["verify"]
 verify.claim(
     "10.23",
     "from step 300 to step 600 the pair accuracy by the run's own discriminators changes by",
     accuracy_table[2, 2] - accuracy_table[1, 1],
-    (-0.05, None),
+    (0.0, None),
 )
 verify.claim(
     "10.24",
@@ -1361,7 +1377,7 @@ verify.claim(
     "10.26",
     "and the distance of the generator that it trained is larger by the factor",
     runs["8 channels"][1] / runs["32 channels"][1],
-    (1.15, None),
+    (1.25, None),
 )
 
 # %% [markdown]
@@ -1370,7 +1386,7 @@ verify.claim(
 #
 # ## 10.10 Has it learned, or does it copy?
 #
-# There is a generator that all numbers so far call perfect: one that draws its training images. In Figure 10.10 and
+# There is a generator that all numbers so far call as good as real images: one that draws its training images. In Figure 10.10 and
 # in the floor of section 10.3 the training images themselves played it. To catch it, look for the **nearest training
 # image** of each generated one. But how near is too near? Images of white T-shirts are alike. A distance says
 # something only beside a **baseline**: the distances of *test* images, which nobody has copied, to their nearest
@@ -1452,6 +1468,8 @@ def draw_distances(distances: dict[str, Tensor]):
         height = torch.linspace(0, 1, TESTED)
         for colour, (name, d) in zip(plotting.COLOURS.values(), distances.items(), strict=False):
             ax.plot(d.sort().values, height, color=colour, label=name)
+        threshold = float(distances["test images"].sort().values[NEARER - 1])
+        ax.axvline(threshold, color="0.4", linewidth=1, linestyle=(0, (5, 3)))
         ax.set(ylabel="share of images", xlim=(-0.1, 1.02 * float(distances["test images"].max())))
 
     return draw
@@ -1459,18 +1477,22 @@ def draw_distances(distances: dict[str, Tensor]):
 
 plotting.panels(
     [
-        ("distance in pixels", draw_distances(in_pixels)),
-        ("distance in features", draw_distances(in_features)),
-        ("distance in pixels, moves of one pixel forgiven", draw_distances(forgiving)),
+        ("distance in pixels, to 60,000 images", draw_distances(in_pixels)),
+        ("distance in features, to 5,000 images", draw_distances(in_features)),
+        ("distance in pixels, moves forgiven, to 5,000 images", draw_distances(forgiving)),
     ],
     columns=1,
     height=1.8,
+    note="Dashed: the distance of the tenth of 199 test images.",
     alt="Three charts of the share of images that lie within a distance of the training images. Copies lie at zero in "
     "all; moved copies lie at zero only in the last.",
 )
 
 # %% [markdown]
-# **Figure 10.16.** The share of images whose nearest training image is nearer than a given distance.
+# **Figure 10.16.** The share of images whose nearest training image is nearer than a given distance. The dashed line is
+# $d_{(10)}$: a curve that has risen above 0.05 before it betrays a copier. The last two look among fewer images, so their distances are
+# larger than among all. In pixels the exact copies are caught, all of them, the moved ones are not, and of the generator's
+# images hardly any lies before the line.
 
 # %% tags=["verify"]
 verify.claim("10.27", "share of copies below the threshold", pixel_shares["copies"], (1.0, None))
@@ -1478,7 +1500,7 @@ verify.claim(
     "10.28", "share of moved copies, in pixels", pixel_shares["copies, moved"], (None, 0.15)
 )
 verify.claim(
-    "10.29", "share of moved copies, in features", feature_shares["copies, moved"], (None, 0.3)
+    "10.29", "share of moved copies, in features", feature_shares["copies, moved"], (None, 0.1)
 )
 verify.claim(
     "10.30",
@@ -1490,7 +1512,7 @@ verify.claim(
     "10.31",
     "share of the generator's images, where moves of a pixel are forgiven",
     forgiving_shares[f"generator, step {LAST}"],
-    (None, 0.1),
+    (None, 0.05),
 )
 
 # %% [markdown]
@@ -1613,7 +1635,7 @@ plotting.curves(
 # %% [markdown]
 # **Figure 10.17.** Coverage: the share of tests of 40 answers whose interval holds the truth. The teeth are real:
 # only 41 results are possible. At $p = 0.98$ all 40 answers are right with probability $0.98^{40} = 0.45$; the Wald
-# interval is then $[1, 1]$.
+# interval is then $[1, 1]$, and does not hold 0.98. Its coverage there is 55 %, where 95 % were promised.
 
 # %% tags=["verify"]
 verify.claim(
@@ -1674,7 +1696,8 @@ print(quiz.key)
 # The others are **training images**, exactly as they are, which is what a copying generator draws; our generator; and
 # our generator truncated. The last column is the share (10.19) in features, 0.05 for new images. A cell is orange if
 # its number is worse than that of real images by more than seven standard deviations of that number over random
-# subsets of real images. (The subsets overlap, so the deviation comes out somewhat small.)
+# subsets of real images. (These are six subsets of 2,000 out of 3,000. They overlap, so the deviation comes out too small, for a
+# mean by the factor $\sqrt{1/3} = 0.58$: seven are about four.)
 #
 # **Predict before you run:** which row is orange in the last column alone?
 
@@ -1818,12 +1841,14 @@ verify.claim(
 # %% [markdown]
 # Read it by rows.
 #
-# - **Noise and blur** are seen by every column but the last.
+# - **Noise and blur** are seen by every column but the last. (In Figure 10.10 noise raised precision. There it was twice as strong,
+#   and lay over generated images. Here it lies over real ones and lowers it: a number that errs in both directions.)
 # - **Missing classes** leave precision as it is: what is drawn looks real. Recall says what is wrong.
-# - **100 images** raise precision, and by the Fréchet distance they are less of a fault than three missing classes:
+# - **100 images** leave precision as it is: copies do not change it, and 0.91 in the place of 0.88 is within one standard error of a share of
+#   100 images (0.03). By the Fréchet distance they are less of a fault than three missing classes:
 #   the mean and the covariance of 100 images are nearly right. Recall is zero for a reason of its own. The third
 #   neighbour of every vector is a copy of it, so all balls shrink to points.
-# - **Training images** are perfect in every column but the last.
+# - **Training images** are as good as new real images in every column but the last.
 #
 # And by columns: no number sees all faults, and no fault is seen by all numbers.
 #

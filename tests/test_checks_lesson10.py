@@ -63,6 +63,10 @@ def wilson(k, n, z):
     return [(k + z * z / 2 - half) / (n + z * z), (k + z * z / 2 + half) / (n + z * z)]
 
 
+def earlier_only(gaps):
+    return gaps.masked_fill(torch.ones_like(gaps).triu().bool(), torch.inf).min(dim=1).values
+
+
 def by_tree(images):
     flat = images.flatten(1).numpy()
     return torch.from_numpy(scipy.spatial.cKDTree(flat).query(flat, [2])[0][:, 0])
@@ -105,6 +109,11 @@ ALSO_RIGHT = [
     ("frechet", frechet_by_sqrtm),
     ("kernel_distance", kernel_by_differences),
     ("class_score", scored),
+    ("class_score", lambda p: torch.xlogy(p, p / p.mean(0)).sum(1).mean().exp()),
+    (
+        "class_score",
+        lambda p: (torch.xlogy(p, p).sum(1).mean() - (p.mean(0) * p.mean(0).log()).sum()).exp(),
+    ),
     ("precision_recall", regions),
     ("precision_recall", lambda *given: torch.tensor(regions(*given))),
     ("wilson", wilson),
@@ -212,6 +221,8 @@ WRONG = [
     ("nearest_other", lambda images: apart(images).max(1).values, "farthest"),
     ("nearest_other", lambda images: apart(images).fill_diagonal_(9e9).min(), "smallest"),
     ("nearest_other", lambda images: by_tree(images).mean(), "mean-returned"),
+    ("nearest_other", lambda images: 0.9 * by_tree(images), "values"),
+    ("nearest_other", lambda images: earlier_only(apart(images)), "one-half"),
     ("nearest_other", lambda images: by_tree(images[:, :1]), "first-channel"),
     ("nearest_other", lambda images: apart(images).sort(1).values[:, 2], "second"),
     ("nearest_other", lambda images: by_tree(images)[:, None], "shape"),

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked, tensor_from
-from course_lib.checks.probes import Mistake, alike, judge, noise
+from course_lib.checks.probes import Mistake, judge, noise
 from course_lib.checks.tensors import real_tensor
+from course_lib.checks.tensors import same as alike
 
 SAMPLES = {
     "covariance": "You multiply z by the covariance itself. The covariance of A z is A times its "

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked, described, tensor_from
-from course_lib.checks.probes import alike, noise
+from course_lib.checks.probes import noise
+from course_lib.checks.tensors import same as alike
 
 SEPARATE = {
     "swapped": "You return the row first. In w[u, v] = a[u] b[v] the first factor belongs to the "

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, generator
-from course_lib.checks.probes import Mistake, alike, judge, real_from
+from course_lib.checks.probes import Mistake, judge, real_from
+from course_lib.checks.tensors import same as alike
 
 LOSS_MESSAGES = {
     "article": "You take the logarithm of the generated samples' scores as they are. That rewards "

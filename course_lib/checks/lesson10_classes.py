@@ -23,7 +23,7 @@ CASES = (
     (_probabilities(1203, 50, 3, 0.5),),
 )
 #: Certain about every image: most probabilities are exactly zero.
-CERTAIN = torch.eye(4, dtype=torch.float64)[[0, 1, 1, 2, 2, 2]]
+CERTAIN = torch.eye(4, dtype=torch.float64)[[0, 1, 1, 2, 2, 3]]
 
 
 def _entropy(p: list[float]) -> float:

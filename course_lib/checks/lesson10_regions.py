@@ -85,10 +85,10 @@ WRONG: dict[str, Rule] = {
         "You count only vectors inside the balls. One on the surface lies in the ball too: compare "
         "with <=.",
     ),
-    "exchanged:sets": (
+    "balls-counted": (
         _both(lambda points, centres, k: _by_own_radius(centres, points, k)),
-        "Your balls and points are exchanged. Precision counts generated vectors in balls about "
-        "real ones.",
+        "You count the balls that hold a vector. Count the vectors that lie in a ball: for "
+        "precision, the generated ones.",
     ),
     "own-radius": (
         _both(_by_own_radius),

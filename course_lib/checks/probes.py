@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from course_lib.checks import fail
 from course_lib.checks.answers import close, described, generator, tensor_from
+from course_lib.checks.tensors import same as alike
 
 #: The id of a misconception, and the result that an answer with it would give.
 Mistake = tuple[str, Tensor]
@@ -35,13 +36,6 @@ def real_from(result: Any) -> Tensor:
     if not got.is_floating_point():
         fail("type", f"A tensor of floating-point numbers is asked for, got {described(got)}.")
     return got.detach().double()
-
-
-def alike(got: Tensor, wanted: Tensor) -> bool:
-    """Whether the shapes agree and the numbers differ by no more than float32 explains."""
-    if got.shape != wanted.shape:
-        return False
-    return bool((got - wanted).abs().max() <= 1e-5 * max(1.0, wanted.abs().max().item()))
 
 
 def judge(
