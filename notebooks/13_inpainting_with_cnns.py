@@ -1213,11 +1213,11 @@ verify.claim(
     "13.25",
     "the masked L1 of the median of fifteen on these over that on 60 images not among the 20,000 is",
     errors["within"] / errors["beyond"],
-    (None, 0.95),
+    (None, 0.9),
 )
 
 # %% [markdown]
-# The image itself, whole. NaN in the hole does not find this leak: the hole's pixels are not read, they lie in the training
+# The image itself, whole. The median of fifteen hides it and is still a fifth better than it will be in use. NaN in the hole does not find this leak: the hole's pixels are not read, they lie in the training
 # set. A network trained so would trust the map more than it may in use. The repair is to train it on other images
 # than those that are looked up. `models.inpainting.GuidedUNet` is the U-Net with the map. The first 20,000 images are
 # looked up, and the other 40,000 trained on, with the settings of section 13.6. **Predict before you run:**
@@ -1255,7 +1255,8 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 13.18.** Masked L1 on the 60 images and holes of Figure 13.13.
+# **Figure 13.18.** Masked L1 on the 60 images and holes of Figure 13.13. The network that is shown the nearest images has less
+# error than they have, and than the U-Net, on all five families.
 
 # %%
 plotting.image_grid(
@@ -1275,7 +1276,7 @@ plotting.image_grid(
 )
 
 # %% [markdown]
-# **Figure 13.19.** The halves of Figure 13.14.
+# **Figure 13.19.** The halves of Figure 13.14. XXX
 
 # %% tags=["verify"]
 worst = {
@@ -1286,13 +1287,13 @@ verify.claim(
     "13.26",
     "its masked L1 over that of the nearest images is, on the worst of five families,",
     worst["nearest images"],
-    (None, 1.0),
+    (None, 0.99),
 )
 verify.claim(
     "13.27",
     "over that of the U-Net that is not shown them it is, on the worst of five,",
     worst["U-Net, L1"],
-    (None, 1.0),
+    (None, 0.97),
 )
 
 # %% [markdown]
