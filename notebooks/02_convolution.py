@@ -685,8 +685,8 @@ verify.claim(
 #
 # ## 2.9 Kernels that were not learned
 #
-# Before kernels were learned, people thought them up. They are worth knowing: in lesson 04 many kernels of a trained first
-# layer are edge detectors again.
+# Before kernels were learned, people thought them up. They are worth knowing: each is a thought about images, written in a
+# few numbers.
 
 # %%
 CLASSICAL = {

@@ -402,6 +402,17 @@ def test_what_lesson_14_says_of_the_table_is_what_was_measured():
         )
         in lesson
     )
+    apart, away = (several["spread 1"][key]["median"] for key in ("spread", "l1_of_one"))
+    assert f"without critics are {apart:.2f} apart, and {away:.2f} from the truth" in lesson
+    over = [
+        [one / other for one, other in zip(row, plain["composite_frechet"]["values"], strict=True)]
+        for row in (found["composite_frechet"]["values"] for found in several.values())
+    ]
+    assert f"is {min(over[0]):.2f} to {max(over[0]):.2f} times that of L1 alone" in lesson
+    assert f"with them {min(over[1]):.2f} to {max(over[1]):.2f} times" in lesson
+    table = read("inpainting")["families"]["centre square"]["methods"]
+    least = min(found["masked_l1"]["median"] for found in table.values())
+    assert f"The least in lesson 13's table is {least:.2f}" in lesson
     search = stored["latent_search"]
     factor = search["search_over_network_seconds"]
     assert f"took {factor['least']:.0f} to {factor['largest']:.0f} times as long" in lesson

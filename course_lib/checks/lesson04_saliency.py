@@ -157,12 +157,19 @@ def _saliency_misconceptions(
             "lowers the logit matters as much as one that raises it.",
         )
     size = signed.abs()
-    for one in (size.sum(1), size.mean(1), signed.norm(dim=1), signed.sum(1).abs(), signed.mean(1)):
+    for one in (size.sum(1), size.mean(1), signed.norm(dim=1)):
         yield (
             "channels",
             one,
-            "You add up or average over the channels. The largest absolute value is asked for: in "
-            "a sum, channels of opposite signs may cancel.",
+            "You put the sizes of all channels together. The largest absolute value is asked for: "
+            "what the channel that matters most does.",
+        )
+    for one in (signed.sum(1).abs(), signed.mean(1)):
+        yield (
+            "channels",
+            one,
+            "You add up or average the gradients over the channels. The largest absolute value is "
+            "asked for: in a sum, channels of opposite signs cancel.",
         )
     for one in (size, size.amax(1, keepdim=True), signed):
         yield (
