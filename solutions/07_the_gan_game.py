@@ -525,8 +525,9 @@ def covered_modes(points, centres, spread):
 
 
 # %% [markdown] tags=["mistake"]
-# **A distance compared with a square.** It goes unnoticed as long as 3 standard deviations are less
-# than 1: the units do not fit.
+# **A distance compared with a square.** The units do not fit. Where 3 standard deviations are less than
+# 1 the circle becomes too large, on the ring of section 7.9 (0.1) 5.5 standard deviations; where they
+# are more, too small.
 
 
 # %% tags=["mistake"] hint="squared"

@@ -109,7 +109,13 @@ def counted(points, centres, spread, near=3.0, least=0.1, share=None):
         if ways.min() <= near * spread:
             counts[ways.argmin()] += 1
     need = least * len(points) / (share or len(centres))
-    return int((counts >= need).sum()), counts.sum() / len(points)
+    return int((counts.double() >= need).sum()), counts.sum() / len(points)
+
+
+def slope_by_autograd(logits):
+    leaf = logits.clone().requires_grad_()
+    torch.nn.functional.softplus(-leaf).mean().backward()
+    return leaf.grad
 
 
 RIGHT = {
@@ -179,7 +185,10 @@ WRONG = [
     (G, lambda b: torch.sigmoid(-b) / len(b), "ascent"),
     (G, lambda b: torch.sigmoid(b) / len(b), "discriminator"),
     (G, lambda b: (torch.sigmoid(b) - 1).mean(), "mean"),
-    (G, lambda b: -torch.sigmoid(-b.clamp(-3, 3)) / len(b), "overflow"),
+    (G, lambda b: -torch.sigmoid(-b.clamp(-3, 3)) / len(b), "extreme"),
+    (G, slope_by_autograd, "autograd"),
+    (T, stepped(early=True), "old-scores"),
+    (C, lambda *given: counted(*given, least=0.1 + 1e-9), "more-than"),
     (G, lambda b: torch.tanh(b) / len(b), "values"),
     (T, lambda *given: None, "no-step"),
     (T, stepped("d"), "no-step"),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from course_lib.checks import fail, passed
 from course_lib.checks.answers import Answer, asked, generator
+from course_lib.checks.lesson03_backward import WatchAutograd
 from course_lib.checks.probes import Mistake, judge, real_from
 from course_lib.checks.tensors import same as alike
 
@@ -93,7 +94,11 @@ SLOPE_MESSAGES = {
 def generator_slope(answer: Answer) -> None:
     """Exercise 7.4, against differences of the loss in float64, and at extreme logits."""
     logits = 2 * torch.randn(7, generator=generator(74), dtype=torch.float64)
-    got = real_from(asked(answer, logits))
+    with WatchAutograd() as watch:
+        result = asked(answer, logits)
+    if watch.used:
+        fail("autograd", "You let torch compute the derivative. Write it down: (7.12) has it.")
+    got = real_from(result)
     wanted = _differences(logits)
     # Differences are good to about ten digits, more than `judge` asks for.
     judge(got, wanted, _wrong_slopes(logits), SLOPE_MESSAGES, "For seven moderate logits")
@@ -101,7 +106,13 @@ def generator_slope(answer: Answer) -> None:
         extreme = torch.full((4,), value, dtype=torch.float32)
         result = asked(answer, extreme)
         finite = isinstance(result, Tensor) and bool(torch.isfinite(result).all())
-        if not finite or not alike(real_from(result), torch.full((4,), right / 4).double()):
+        if finite and not alike(real_from(result), torch.full((4,), right / 4).double()):
+            fail(
+                "extreme",
+                f"At a logit of {value:g} your slope is not {right / 4:g}, as it should be. Do you "
+                "cut the logits off, or add a small number?",
+            )
+        if not finite:
             fail(
                 "overflow",
                 f"At a logit of {value:g} your slope is not {right / 4:g}. In float32 an "

@@ -40,7 +40,10 @@ def covered_modes(answer: Answer) -> None:
 
 
 def _cloud(centres: Tensor, spread: float, random: torch.Generator) -> Tensor:
-    """60 points: the first mode full, the last one with a stray point, corners, and far ones."""
+    """60 points: the first mode full, the last one with a stray point, corners, and far ones.
+
+    Of six modes one also has three points: more than it needs, fewer than a tenth of all.
+    """
     full = centres[0] + spread * torch.randn(20, 2, generator=random).double().clamp(-1.5, 1.5)
     second = centres[1] + spread * torch.randn(20, 2, generator=random).double().clamp(-1.5, 1.5)
     # Within three deviations along both axes, but farther than that from the centre.
@@ -48,9 +51,9 @@ def _cloud(centres: Tensor, spread: float, random: torch.Generator) -> Tensor:
     # Between three deviations and nine: near only for who forgets to take the root.
     ring = centres[0] + spread * torch.tensor([0.0, 4.0]).double()
     stray = centres[-1] + 0.5 * spread
-    far = centres[-1] + torch.tensor([0.0, 90.0]).double()
-    parts = [full, second, corner.expand(8, 2), ring.expand(4, 2), stray[None], far.expand(7, 2)]
-    return torch.cat(parts)
+    few = (centres[3] + 0.5 * spread).expand(3 if len(centres) > 4 else 0, 2)
+    far = (centres[-1] + torch.tensor([0.0, 90.0]).double()).expand(7 - len(few), 2)
+    return torch.cat([full, second, corner.expand(8, 2), ring.expand(4, 2), stray[None], few, far])
 
 
 def _pair(result: Any) -> tuple[int, float]:
@@ -107,11 +110,17 @@ def _judge_count(got: tuple[int, float], points: Tensor, centres: Tensor, spread
                 "A mode with one stray point counts as covered in your answer. It needs a tenth of "
                 "its fair share, the number of points over the number of modes.",
             )
+        if got[0] == sum(one > need for one in counts):
+            fail(
+                "more-than",
+                "A mode with exactly a tenth of its fair share is covered: 'at least' is >=, not "
+                ">.",
+            )
         if got[0] == sum(one >= 0.1 * len(points) for one in counts):
             fail(
                 "fair-share",
-                "You ask of each mode a tenth of all points. Its fair share is smaller: the number "
-                "of points over the number of modes.",
+                "You ask more of a mode than a tenth of its fair share. The fair share is the "
+                "number of points over the number of modes.",
             )
         fail("modes", f"Of {len(centres)} modes {right[0]} are covered, you count {got[0]}.")
     fail("good", f"The share of good points is {right[1]:.1%}, you find {got[1]:.1%}.")

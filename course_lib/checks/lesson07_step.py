@@ -88,7 +88,14 @@ def _judge_step(
         asked(answer, maker, judge, g_sgd, d_sgd, real, z)
     except CheckFailed as refusal:
         if "second time" in str(refusal) or "inplace operation" in str(refusal):
-            _refuse_attached()
+            if not d_sgd.seen or _is_attached(d_sgd.seen[0], stale[0], g, d, z):
+                _refuse_attached()
+            fail(
+                "old-scores",
+                "Your generator's loss uses scores from before the discriminator's step. Their "
+                "graph is used up, or the weights have changed since: ask the new discriminator "
+                "about the generated numbers again.",
+            )
         raise
     for name, sgd in (("generator", g_sgd), ("discriminator", d_sgd)):
         if sgd.steps == 0:
