@@ -52,6 +52,12 @@ def mixed(weights, images):
     return torch.einsum("pn,nchw->pchw", weights, images)
 
 
+def one_maximum(z, images, mean, log_variance):
+    logs = densities(z, mean, log_variance)
+    weights = (logs - logs.max()).exp()
+    return mixed(weights / weights.sum(1, keepdim=True), images)
+
+
 RIGHT = {
     "gaussian_kl": divergence,
     "reparameterise": draw,
@@ -244,6 +250,8 @@ WRONG = [
     (W, lambda w: w.exp().mean(0), "weights"),
     (W, lambda w: w[0], "values"),
     (W, lambda w: bound(w.clamp(-500, 500)), "overflow"),
+    (W, lambda w: w.max() + (w - w.max()).exp().mean(0).log(), "overflow"),
+    (L, lambda x, g, *given: loss(x, g, *given) / x.shape[1], "values"),
     (D, lambda z, x, m, v: x[densities(z, m, v).argmax(1)], "nearest"),
     (D, lambda z, x, m, v: x.mean(0, keepdim=True).repeat(len(z), 1, 1, 1), "unweighted"),
     (D, lambda z, x, m, v: mixed(densities(z, m, v).exp(), x), "not-normalised"),
@@ -257,6 +265,7 @@ WRONG = [
     (D, weighted(lambda q, v: (-q / v.exp() - v).sum(2).softmax(1)), "no-half"),
     (D, weighted(lambda q, v: (0.5 * q.sum(2)).softmax(1)), "values"),
     (D, lambda *given: decoder(*given)[:, 0], "shape"),
+    (D, one_maximum, "underflow"),
     (H, limit(lambda c, f: nearest(f, c).median()), "median-reach"),
     (H, limit(lambda c, f: nearest(f, c).mean()), "mean-reach"),
     (H, limit(lambda c, f: nearest(f, c).max()), "largest-reach"),

@@ -131,14 +131,19 @@ def importance_bound(answer: Answer) -> None:
             _wrong_bounds(log_weights),
             f"For K = {draws} and B = {batch} your bound is wrong",
         )
-        for shift in (-2000.0, 2000.0):
+        apart = torch.linspace(-2000, 2000, batch, dtype=torch.float64)  # (B,): each image its own
+        for shift, where in (
+            (-2000.0, "near -2000"),
+            (2000.0, "near 2000"),
+            (apart, "thousands apart from image to image"),
+        ):
             got = _finite(asked(answer, log_weights + shift))
             if got is None or not same(got, right + shift):
                 fail(
                     "overflow",
-                    f"For log-weights near {shift:g} your bound is wrong or not finite. Log-"
-                    "densities of images are that large, and their exponentials leave the range "
-                    "of floating-point numbers.",
+                    f"For log-weights {where} your bound is wrong or not finite. Log-densities of "
+                    "images are that large: subtract the largest of each image, not of all, "
+                    "before you take exponentials.",
                 )
     passed("importance_bound")
 

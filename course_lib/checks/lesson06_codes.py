@@ -16,7 +16,7 @@ from course_lib.checks.tensors import Misconception, gaussians, judge
 def best_decoder(answer: Answer) -> None:
     """Exercise 6.7, against a weighted least-squares fit; then far away from all codes."""
     for seed, (points, count, latent) in enumerate(((3, 6, 2), (2, 5, 1), (4, 4, 3)), start=670):
-        images = gaussians(seed, count, 1, 3, 2)
+        images = gaussians(seed, count, 2, 3, 2)
         mean, log_variance = (
             gaussians(seed + 50, count, latent),
             gaussians(seed + 100, count, latent),
@@ -126,13 +126,17 @@ def _wrong_decoders(
 def _judge_far_away(answer: Answer) -> None:
     """All densities are zero in floating-point numbers here; their ratios are not."""
     mean, images = torch.tensor([[0.0], [2.0]]).double(), gaussians(679, 2, 1, 2, 2)
-    got = asked(answer, torch.tensor([[101.0]]).double(), images, mean, torch.zeros(2, 1).double())
+    z = torch.tensor([[101.0], [0.0]]).double()  # one far from all codes, one on a code
+    got = asked(answer, z, images, mean, torch.zeros(2, 1).double())
+    weights = torch.softmax(torch.tensor([0.0, -2.0]).double(), dim=0)  # exp(-2^2 / 2)
+    wanted = torch.stack([images[1], weights[0] * images[0] + weights[1] * images[1]])
     finite = isinstance(got, Tensor) and bool(torch.isfinite(got).all())
-    if not finite or (got.double() - images[1:]).abs().max() > 1e-4:
+    if not finite or got.shape != wanted.shape or (got.double() - wanted).abs().max() > 1e-4:
         fail(
             "underflow",
             "Far from all codes your picture is wrong or not a number. There every density rounds "
-            "to zero, but one is much larger than the other. Subtract the largest logarithm first.",
+            "to zero, but one is much larger than the other. Subtract the largest logarithm of "
+            "each z first.",
         )
 
 

@@ -16,10 +16,10 @@ from course_lib.checks.tensors import Misconception, gaussians, judge
 
 def vae_loss(answer: Answer) -> None:
     """Exercise 6.3, against torch's own normal distributions."""
-    for seed, (batch, side, latent, sigma) in enumerate(
-        ((4, 3, 2, 0.5), (3, 2, 5, 2.0), (6, 4, 1, 1.0)), start=630
+    for seed, (batch, shape, latent, sigma) in enumerate(
+        ((4, (1, 3, 2), 2, 0.5), (3, (3, 2, 4), 5, 2.0), (6, (2, 4, 3), 1, 1.0)), start=630
     ):
-        images, shown = (torch.tanh(gaussians(seed + k, batch, 1, side, side)) for k in (0, 100))
+        images, shown = (torch.tanh(gaussians(seed + k, batch, *shape)) for k in (0, 100))
         mean, log_variance = (gaussians(seed + k, batch, latent) for k in (200, 300))
         log_density = Normal(shown, sigma).log_prob(images).flatten(1).sum(dim=1)  # (B,)
         q = Normal(mean, (0.5 * log_variance).exp())
