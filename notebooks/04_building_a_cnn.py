@@ -399,7 +399,7 @@ verify.claim(
     "4.1",
     "with PyTorch's default variance and no biases, the variance changes from layer 1 to layer 20 by the factor",
     measured["PyTorch's default"][0][-1] / measured["PyTorch's default"][0][0],
-    (2e-16, 2e-15),
+    (2.5e-16, 1.5e-15),
 )
 verify.claim(
     "4.2",
@@ -1047,7 +1047,7 @@ in_order = accuracy_by_batches(test.labels.argsort(stable=True))
 
 # %% tags=["verify"]
 verify.claim("4.13", "with shuffled batches it costs at most", share - shuffled, (None, 0.01))
-verify.claim("4.14", "with batches of one class, the accuracy is", in_order, (0.17, 0.23))
+verify.claim("4.14", "with batches of one class, the accuracy is at most", in_order, (None, 0.25))
 
 # %% [markdown]
 # With mixed batches it costs one to three images in a thousand, and goes unnoticed. With sorted ones a fifth is right, where
@@ -1059,7 +1059,7 @@ verify.claim("4.14", "with batches of one class, the accuracy is", in_order, (0.
 #
 # **Filters.** The first layer's kernels act on pixels, so they can be shown as images.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 kernels = classifier.body[0].weight.detach().cpu().float()  # (32, 1, 3, 3)
 plotting.image_grid(
     kernels / kernels.abs().amax(dim=(1, 2, 3), keepdim=True),

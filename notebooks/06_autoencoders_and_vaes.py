@@ -318,7 +318,7 @@ def hole_share(codes: Tensor, fresh: Tensor, points: Tensor) -> float:
     return float((to_nearest(points) > torch.quantile(to_nearest(fresh), 0.99)).double().mean())
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def gaussian_like(codes: Tensor, count: int) -> Tensor:
     """Draws from the Gaussian with the mean and covariance of the codes: (count, Z)."""
     root = torch.linalg.cholesky(torch.cov(codes.T))
@@ -813,7 +813,7 @@ plotting.panels(
 # **Figure 6.7.** The latent plane of the VAE, from $-3$ to $3$. The unit is given now: the prior has
 # standard deviation 1 along both axes. The kinds of garment lie side by side around zero.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 holes["VAE"] = hole_share(codes[:8000], codes[8000:], normals(2000, 2))
 print(f"in holes: {holes['VAE']:.3f} of the draws from the prior, 0.010 of fresh codes")
 on_test = autoencoding.evaluate(plane, autoencoding.negative_elbo, test)
@@ -1199,7 +1199,7 @@ plotting.image_grid(
 # the mean is a sandal, and the decoder drew a dim shoe.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def squared_distance(first: Tensor, second: Tensor) -> float:
     """Mean over images of the squared distance, summed over pixels."""
     return float((first - second).square().flatten(1).sum(dim=1).mean())
@@ -1245,7 +1245,7 @@ def gradient_magnitude(images: Tensor) -> Tensor:
     return (down**2 + right**2).sqrt().mean(dim=(1, 2, 3))
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 recipe = recipes.course_recipe(  # group=0: the discriminator looks at one image at a time
     torch.device("cpu"), steps=400, width=32, group=0, seed=seed
 )

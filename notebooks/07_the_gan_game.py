@@ -675,7 +675,7 @@ plotting.panels(
 # changes with noise?
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 LOOKS = (0, 25, 50, 100, 200, 400, 800)
 
 
@@ -1059,7 +1059,7 @@ plotting.frame_slider(
 # **Figure 7.10.** The first of the five games, played in four ways. Orange circles: 3 standard deviations about the eight centres. Blue: 2,000
 # generated points, from the same noise in all frames; those outside the square are not shown.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 found = {
     name: [eight_gaussians.coverage(points) for points in frames[-1]]
     for name, frames in rings.items()
@@ -1212,7 +1212,7 @@ for name, recipe in PAIR_RULES.items():
     drawn[name] = metrics.sample_images(state.generate, recipe.latent, 1000, seed=7, device=device)
     kinds[name] = kinds_covered(drawn[name])
 
-# %%
+# %% tags=["nbval-ignore-output"]
 plotting.image_grid(
     torch.cat(
         [

@@ -447,7 +447,7 @@ for c in (0.01, 0.1, 1.0):
     bounds.append(c**4 * math.sqrt(2 * WIDE) * WIDE * WIDE * math.sqrt(WIDE))
 verify.equation("8.12", torch.stack(slopes), torch.tensor(bounds, dtype=torch.float64))
 
-# %%
+# %% tags=["nbval-ignore-output"]
 angles = torch.arange(8) * math.pi / 4
 RING = 2 * torch.stack([angles.cos(), angles.sin()], dim=1)  # (8, 2)
 side = torch.linspace(-3, 3, 61)
