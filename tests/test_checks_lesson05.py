@@ -111,6 +111,15 @@ def frozen_by_flags(network, head):
     return tuple(reversed([one for one in network.parameters() if one.requires_grad]))
 
 
+def frozen_leaf_by_leaf(network, head):
+    frozen_by_flags(network, head)
+    network.eval()
+    for module in head.modules():
+        if not list(module.children()):
+            module.train()
+    return list(head.parameters())
+
+
 def traced_by_hooks(blocks, x, g):
     norms = []
     here = start = x.clone().requires_grad_()
@@ -139,6 +148,7 @@ ALSO_RIGHT = [
     ("random_shift", shifted_by_uniform_numbers),
     ("random_shift", shifted_one_by_one),
     ("freeze", frozen_by_flags),
+    ("freeze", frozen_leaf_by_leaf),
     ("interval", lambda d: [np.float64(one) for one in confident(d)]),
     ("merge", lambda weight, point: merged(weight, point).float()),
     ("gradient_norms", traced_by_hooks),
@@ -433,6 +443,8 @@ WRONG = [
     (R, lambda x, f, s: s(s(x) + f(x)).relu(), "shortcut-twice"),
     (R, lambda x, f, s: block(x.mul_(2), f, s), "input-changed"),
     (R, without_graph, "no-graph"),
+    (R, lambda x, f, s: (s(x.detach()) + f(x)).relu(), "no-graph"),
+    (R, lambda x, f, s: block(x.detach().clone(), f, s), "no-graph"),
     (R, layers_cut_off, "no-graph"),
     (R, layers_twice, "called-twice"),
     (D, lambda *given: dense(*given)[::-1], "exchanged"),

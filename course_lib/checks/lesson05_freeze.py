@@ -142,7 +142,7 @@ def _judge_modes(network: nn.Module, head: nn.Module) -> None:
             f"A {next(type(one).__name__ for one in outside if one.training)} outside the head is "
             "in training mode. All layers there are to be in evaluation mode.",
         )
-    if not all(one.training for one in inside):
+    if not all(one.training for one in layers if one in inside):  # of a container it means nothing
         fail(
             "head-evaluation",
             "The head, or a layer in it, is in evaluation mode. Its dropout is off and its batch "

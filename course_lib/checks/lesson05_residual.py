@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib.checks import CheckFailed, fail, passed
 from course_lib.checks.answers import Answer, asked
@@ -38,6 +39,7 @@ def _cases() -> Iterator[tuple[nn.Module, nn.Module, Tensor]]:
 def residual(answer: Answer) -> None:
     """Exercise 5.2, number by number: what is above 0 of the sum of both branches."""
     for layers, shortcut, x in _cases():
+        x.requires_grad_()  # as if a block stood before
         with torch.no_grad():
             branch, past = layers(x), shortcut(x)
             total = branch + past
@@ -53,7 +55,7 @@ def residual(answer: Answer) -> None:
                     f"Your y is right, and you call {name} more than once. Everything is computed "
                     "again then, and a batch norm among the layers would count the batch twice.",
                 )
-        _check_graph(result, layers, shortcut)
+        _check_graph(result, x, layers, shortcut)
     passed("residual")
 
 
@@ -82,7 +84,7 @@ def _watched(
     return result, calls
 
 
-def _check_graph(result: Tensor, layers: nn.Module, shortcut: nn.Module) -> None:
+def _check_graph(result: Tensor, x: Tensor, layers: nn.Module, shortcut: nn.Module) -> None:
     if not result.requires_grad:
         fail("no-graph", "Your y has no graph, so nothing in the block can learn.")
     for name, part in (("layers", layers), ("shortcut", shortcut)):
@@ -96,6 +98,14 @@ def _check_graph(result: Tensor, layers: nn.Module, shortcut: nn.Module) -> None
                 f"No gradient comes back through {name}. What is detached there learns nothing, "
                 "and hands nothing on to the blocks before.",
             )
+    (wanted,) = torch.autograd.grad(F.relu(shortcut(x) + layers(x)).sum(), x)
+    (got,) = torch.autograd.grad(result.sum(), x, allow_unused=True)
+    if got is None or not same(got, wanted):
+        fail(
+            "no-graph",
+            "The gradient that your y hands back to x is not the block's. Both ways begin at x "
+            "itself: detached on one of them, the blocks before learn from the other alone.",
+        )
 
 
 def _misconceptions(x: Tensor, layers: nn.Module, shortcut: nn.Module) -> Iterator[Misconception]:
