@@ -1296,7 +1296,8 @@ verify.claim(
 # In the table of section 13.8 its training was longer, and it looked among a third of 59,000 images in training and among all of them in
 # use. Its masked L1 over that of the nearest images is 0.87, 0.86 and 0.86 on squares, boxes and free-form holes, 0.73 on
 # scattered pixels, and 0.94 on halves, which it was never trained on: the lowest error of all on all five families, with every seed. Its Fréchet
-# distance is between theirs and the U-Net's on squares, boxes and halves, and below both on the other two. It is not half the error of the best
+# distance is between theirs and the U-Net's on squares, boxes and halves, and below both on the other two: 0.36, 0.37, 0.33, 0.53
+# and 0.20 times the U-Net's, in the order above. It is not half the error of the best
 # fill on any family. Section 14.7 has a reason why no method may get there. And it has to
 # carry its 59,000 images along: 4.0 milliseconds an image in the place of 0.7, most of them for the look-up.
 #

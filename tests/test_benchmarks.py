@@ -376,6 +376,49 @@ def test_what_the_readme_says_of_inpainting_is_what_was_measured():
     assert f"falls to {left:.2f} of that of L1 alone, for {lost:.2f} dB" in readme
 
 
+def test_the_page_of_inpainting_states_what_was_measured():
+    page = (RESULTS.parents[1] / "docs" / "inpainting.md").read_text(encoding="utf-8")
+    lesson = (RESULTS.parents[1] / "notebooks" / "13_inpainting_with_cnns.py").read_text("utf-8")
+    page, lesson = (re.sub(r"\s*\n#?\s*", " ", text) for text in (page, lesson))
+    families = read("inpainting")["families"]
+
+    def ratios(key: str) -> list[str]:
+        return [f"{one[key]['median']:.2f}" for one in families.values()]
+
+    assert (
+        "{} and {} of the best fill that knows one".format(*ratios("l1_over_best_of_one_image"))
+        in page
+    )
+    plain, shown = (ratios(f"{one}l1_over_best_classical") for one in ("", "guided_"))
+    assert "{} and {} with the U-Net, ".format(*plain) + "{} and {} with".format(*shown) in page
+    assert "{}, {}, {} and {} on squares".format(*shown) in page and f"{shown[4]} on half" in page
+    distances, gains = [], []
+    for one in families.values():
+        unaided, aided = (
+            one["methods"][name] for name in ("U-Net, L1", "U-Net, L1, shown nearest images")
+        )
+        values = [row["composite_frechet"]["values"] for row in (aided, unaided)]
+        distances.append(f"{statistics.median(a / b for a, b in zip(*values, strict=True)):.2f}")
+        values = [row["masked_psnr"]["values"] for row in (aided, unaided)]
+        gains.append(f"{statistics.median(a - b for a, b in zip(*values, strict=True)):.1f}")
+    assert "has {}, {} and {} times the".format(*distances) in page
+    assert "is {}, {} and {} dB higher".format(*gains) in page
+    assert "{}, {}, {}, {} and {} times the U-Net's".format(*distances) in lesson
+    stored = read("adversarial_inpainting")
+    square, rest = (
+        stored["curve"]["adversarial weight 1"],
+        stored["curve"]["adversarial weight 0.5"],
+    )
+    left, lost = (square["centre square"][key] for key in ("frechet_over_l1_alone", "psnr_lost"))
+    band = f"{left['median']:.2f} ({left['least']:.2f} to {left['largest']:.2f})"
+    assert f"{band} for {lost['median']:.2f} dB" in page
+    for name, family in (("boxes", "random box"), ("free form", "free form")):
+        left, lost = (rest[family][key]["median"] for key in ("frechet_over_l1_alone", "psnr_lost"))
+        assert f"{name} {left:.2f} for {lost:.2f} dB" in page
+    times = stored["latent_search"]["search_over_network_seconds"]
+    assert f"{times['median']:.0f} times ({times['least']:.0f} to {times['largest']:.0f})" in page
+
+
 def test_what_lesson_14_says_of_the_table_is_what_was_measured():
     stored = read("adversarial_inpainting")
     lesson = (RESULTS.parents[1] / "notebooks" / "14_adversarial_inpainting.py").read_text("utf-8")
