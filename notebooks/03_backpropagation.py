@@ -137,8 +137,8 @@ def gradients(g: Tensor, x: Tensor, w: Tensor, S: int, P: int, D: int) -> tuple[
 #
 # $$ \operatorname{vec}\!\Bigl(\frac{\partial L}{\partial x}\Bigr) = T^{\mathsf T} \operatorname{vec}(g). \tag{3.4} $$
 #
-# Forward $T$, backward $T^{\mathsf T}$: this holds for every linear layer, and it is all that
-# hands the gradient on from layer to layer. For the weights take the other matrix form, $Y = W X_{\text{col}}$,
+# Forward $T$, backward $T^{\mathsf T}$: this holds for every linear layer. In a nonlinear one the matrix of its derivatives
+# takes the place of $T$: for a ReLU it is diagonal, with ones and zeros. For the weights take the other matrix form, $Y = W X_{\text{col}}$,
 # which is linear in $W$. With $G$ for the matrix of the $g$ and the two rules
 #
 # $$ Y = W X \quad\Longrightarrow\quad \frac{\partial L}{\partial W} = G X^{\mathsf T}, \qquad \frac{\partial L}{\partial X} = W^{\mathsf T} G, \tag{3.5} $$
@@ -269,13 +269,15 @@ plotting.curves(
     ylabel="largest error of a weight's gradient",
     logx=True,
     logy=True,
-    alt="Two V-shaped curves with logarithmic axes. In 64 bits the error is smallest, about 1e-10, near a "
-    "step of 1e-5. In 32 bits it is never below about 2e-4, near a step of 1e-2.",
+    alt="Two curves with logarithmic axes. The one in 64 bits is V-shaped, with its least error, about 2e-10, near a "
+    "step of 1e-5. In 32 bits the error is flat at about 3 up to a step of 1e-7, falls to about 2e-4 near 1e-2, "
+    "and rises again.",
 )
 
 # %% [markdown]
 # **Figure 3.2.** The error of finite differences by their step. On the right the step is too coarse,
-# on the left the two losses agree in nearly all their digits and the difference is round-off.
+# on the left the two losses agree in nearly all their digits and the difference is round-off. In 32 bits, below about $10^{-7}$,
+# the step is lost altogether: $p + \varepsilon$ is rounded to $p$, the difference is zero, and the error is the gradient itself.
 #
 # Two errors work against each other. Taylor's theorem puts the first at
 # $\varepsilon^2 L''' / 6$, with $L'''$ for the third derivative of $L$ by the number that is changed. The second is the round-off $\eta$ of the loss divided by the step,
@@ -283,8 +285,8 @@ plotting.curves(
 #
 # $$ \varepsilon^* = \left( \frac{3\, \eta}{L'''} \right)^{1/3}, \tag{3.8} $$
 #
-# and the figure gives both numbers. On the right the error is about $2 \varepsilon^2$, so $L'''$ is about 12. On the left it is
-# about $\eta / \varepsilon$, with $\eta = 8 \cdot 10^{-16}$ in 64 bits and $4 \cdot 10^{-7}$ in 32 bits. That makes
+# and the figure gives both numbers. On the right the error is about $2 \varepsilon^2$, so $L'''$ is about 12. On the left, as long as
+# the step is not lost, it is about $\eta / \varepsilon$, with $\eta = 8 \cdot 10^{-16}$ in 64 bits and $4 \cdot 10^{-7}$ in 32 bits. That makes
 # $\varepsilon^* = 6 \cdot 10^{-6}$ and $5 \cdot 10^{-3}$. So a gradient is
 # checked **in 64 bits, with a step of about $10^{-5}$**, and in 32 bits not at all.
 
@@ -338,7 +340,7 @@ class Convolution(torch.autograd.Function):
 # %% [markdown]
 # `torch.autograd.gradcheck` does much as section 3.4 did: finite differences, number by number, with a step of $10^{-6}$
 # unless told, and for every output number. The inputs are ours to choose: random ones, in 64 bits. It is the test that every hand-written backward pass deserves. Would it notice a
-# mistake? The most common one is to write `=` where `+=` belongs in col2im, so that of all the
+# mistake? One that is easily made is to write `=` where `+=` belongs in col2im, so that of all the
 # windows that saw a pixel only the last is heard.
 
 # %% tags=["verify"]
@@ -375,7 +377,7 @@ caught = {}
 for K, S_ in ((3, 1), (3, 2), (2, 2)):
     given = [numbers(2, 2, 6, 6).requires_grad_(), numbers(3, 2, K, K), numbers(3), S_, 0]
     caught[K, S_] = not torch.autograd.gradcheck(Overwriting.apply, given, raise_exception=False)
-print(caught)
+print("found by gradcheck, by (K, S):", caught)
 assert caught == {(3, 1): True, (3, 2): True, (2, 2): False}
 
 # %% [markdown]
@@ -447,8 +449,8 @@ verify.equation("3.10", np.array(measured), np.array(formula))
 # %%
 x, w = numbers(1, 1, 8, 8), numbers(1, 1, 3, 3)
 there_and_back = F.conv_transpose2d(F.conv2d(x, w, padding=1), w, padding=1)
-angle = float((x * there_and_back).sum() / (x.norm() * there_and_back.norm()))
-print(f"correlation of an image with its image there and back: {angle:.2f}")
+cosine = float((x * there_and_back).sum() / (x.norm() * there_and_back.norm()))
+print(f"cosine of an image and its image there and back: {cosine:.2f}; an inverse gives 1.00")
 
 # %% [markdown]
 # ## 3.7 Overlap, and the checkerboard
@@ -463,8 +465,8 @@ print(f"correlation of an image with its image there and back: {angle:.2f}")
 #
 # where $\lceil \cdot \rceil$ rounds up; for $p \ge K$ it is 0.
 # All phases get the same number if and only if $S$ divides $K$. In two dimensions the counts
-# multiply. With independent weights of mean zero and variance $\sigma^2$, and inputs of mean square
-# one, an output pixel is a sum of $C\, n_p\, n_q$ products, and its variance is
+# multiply. With weights of mean zero and variance $\sigma^2$, independent of each other and of the inputs, and inputs of mean square
+# one, an output pixel is a sum of $C\, n_p\, n_q$ products, no two of which correlate, and its variance is
 #
 # $$ \operatorname{Var}(y_{\text{phase } p, q}) = C\, \sigma^2\, n_p\, n_q. \tag{3.12} $$
 #
@@ -494,12 +496,8 @@ phases = torch.stack(
     ]
 )
 # Monte-Carlo over weights and inputs: the standard error is about one per cent.
-verify.equation(
-    "3.12",
-    phases,
-    channels * sigma**2 * torch.tensor([4.0, 2.0, 2.0, 1.0]).double(),
-    tolerance=0.06,
-)
+counted = channels * sigma**2 * torch.tensor([4.0, 2.0, 2.0, 1.0]).double()
+verify.equation("3.12", phases / counted, torch.ones(4).double(), tolerance=0.06)
 
 
 # %%
@@ -542,8 +540,8 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 3.3.** How many products make each output pixel, away from the border. Stride 2. Kernel 4, and
-# resizing before an ordinary convolution, treat all pixels alike.
+# **Figure 3.3.** How many products make each output pixel, away from the border. Stride 2. With kernel 4, and
+# with resizing before an ordinary convolution, all pixels are made of equally many.
 #
 # Now stack three such layers, as a generator does, with random weights and ReLUs between, and look at
 # images before any training. **Predict before you run:** which of the four will show a grid?
@@ -567,25 +565,29 @@ def powers(images: Tensor) -> Tensor:
     return torch.stack([inner[..., p::2, q::2].square().mean() for p in (0, 1) for q in (0, 1)])
 
 
-systematic, single = {}, {}
+systematic, single, pictured = {}, {}, {}
 for kind in KINDS:
     found = torch.stack([powers(untrained(kind, network)) for network in range(60)])  # (60, 4)
     systematic[kind] = float(found.mean(0).max() / found.mean(0).min())
     single[kind] = float((found.amax(1) / found.amin(1)).median())
+    pictured[kind] = float(found[0].max() / found[0].min())
 plotting.image_grid(
     torch.cat([untrained(kind, 0)[:1] for kind in KINDS]).clamp(-3, 3) / 3,
     columns=4,
     titles=list(KINDS),
-    alt="Four noise images. Over the first three lies a fine regular grid, over the last one none.",
+    alt="Four noise images. Over the first three lies a fine regular grid, over the last one none "
+    "that the eye finds.",
 )
 
 # %% [markdown]
-# **Figure 3.4.** An image of an untrained generator, for each of the four ways to double.
+# **Figure 3.4.** An image of an untrained generator, for each of the four ways to double. Three of them show a grid, kernel 4
+# too, whose counts are all equal. A single network cannot tell a rule from an accident, so the table compares 60 networks
+# with the one that is shown.
 
 # %% tags=["nbval-ignore-output"]
-print("largest phase over smallest     over 60 networks    in one network (median)")
+print("largest phase over smallest     over 60 networks   in one (median)   in the one shown")
 for kind in KINDS:
-    print(f"{kind:31} {systematic[kind]:10.2f} {single[kind]:22.2f}")
+    print(f"{kind:31} {systematic[kind]:10.2f} {single[kind]:17.2f} {pictured[kind]:18.2f}")
 
 # %% tags=["verify"]
 verify.claim(
@@ -605,21 +607,31 @@ verify.claim(
     "3.8", "and in one network that resizes first, at most", single["resize, K = 3"], (None, 1.2)
 )
 
+# %%
+line = torch.ones(1, 1, 12)
+for _ in range(3):
+    line = F.conv_transpose1d(line, torch.ones(1, 1, 3), stride=2)
+print("powers along a line after three layers, kernel 3:", line[0, 0, 40:48].int().tolist())
+
 # %% [markdown]
 # Two different things show here. The *systematic* grid is that of (3.12). For the four kinds of pixel that are compared
 # here it says $4 : 1$ for kernel 3, $9 : 4$ for kernel 5 and nothing for kernel 4, and the means over 60 networks come near
-# that. This ratio is the last layer's, and the ReLUs do not wash it out. The earlier layers do not change it, but they add
-# coarser grids, which the comparison averages over: with kernel 3 and three layers, the counts of (3.11) give eight kinds of
-# pixel along a line, with powers as $4 : 3 : 5 : 2 : 5 : 3 : 4 : 1$. But *one* network with kernel 4 has a grid
+# that (under five seeds 3.3 to 4.0 for kernel 3, and 1.1 to 1.2 for kernel 4, where chance keeps the largest above the smallest). This ratio is the last layer's, and the ReLUs do not wash it out. The earlier layers do not change it, but they add
+# coarser grids, which the comparison averages over. A pixel's power is, up to a factor, the sum of the powers of the pixels that
+# its products read. So a transposed convolution with weights of one carries the powers from layer to layer: with kernel 3 and three
+# layers there are eight kinds of pixel along a line, as printed above. But *one* network with kernel 4 has a grid
 # too, because its four phases are computed with four different quarters of the kernel. It is an accident
 # of its weights, and training can remove it by changing weights; it has no bias to work against. After
 # resizing, every pixel is computed with the same nine weights. The four kinds of pixel differ only in which of these fall on
-# copies of the same pixel, and there is hardly a grid at all.
+# copies of the same pixel, and in their powers there is hardly a grid at all. (The powers do not say everything. Along a line, the
+# step from one pixel to the next is $w_0 (x_a - x_{a-1}) + w_2 (x_{a+1} - x_a)$ inside a doubled pixel, and
+# $w_1 (x_{a+1} - x_a)$ from one to the next: two weights against one.)
 #
 # The same counts come back in the *gradient*: by (3.4) the pattern of a strided convolution's backward pass is that of the transposed
 # one. A discriminator with kernel 3 and stride 2 pushes some pixels of the image four times as often as
-# others (Odena et al., 2016). The repairs are those of the figure: a kernel that the stride divides,
-# or resizing first. Lesson 09 uses the first.
+# others (Odena et al., 2016). The repairs are those of the figure: a kernel that the stride divides; or, in a generator, resizing
+# first, and in a discriminator the transpose of that, a convolution with stride 1 and average pooling behind it. Lesson 09 uses
+# the first.
 #
 # ## 3.8 Pooling and its gradient
 #

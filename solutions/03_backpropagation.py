@@ -35,7 +35,8 @@ from course_lib.checks import lesson03 as checks
 # line of H pixels. In its size a division is rounded down, so lines of S different lengths come out
 # with the same H. Their lengths are consecutive numbers. A transposed convolution with the same K,
 # S, P and D goes back from H pixels to one of these lengths, and the output padding r says to
-# which: 0 means the shortest, and r the one that is r pixels longer. Return it, equation (3.10).
+# which: 0 means the shortest, and r the one that is r pixels longer. Return it, equation (3.10). (There
+# the given number of pixels is called $H'$, and $H$ is what you return.)
 #
 # - In: `H`, `K`, `S`, `D`, at least 1; `P`, at least 0; `r`, from 0 to S - 1. All are integers.
 # - Out: an integer. It is at least 1 for all inputs of the check.
@@ -708,6 +709,11 @@ def without_padding(maps: Tensor) -> Tensor:
 
 print("col2im is the adjoint of im2col:", is_adjoint(to_windows, from_windows, 144, 360))
 print("the one without padding:        ", is_adjoint(convolved, without_padding, 144, 60))
+
+# %% [markdown] tags=["solution"]
+# True: col2im adds where im2col copied, section 3.3. False: without the padding every kernel is laid down
+# one pixel too far down and to the right, so its weights meet other pixels than in the forward pass. The
+# cut to 9 x 8 hides the wrong size, and the dot products still tell.
 
 # %% [markdown]
 # ### Exercise 3.7 (three stars). The gradient of max pooling

@@ -371,6 +371,18 @@ WRONG = [
     ("is_adjoint", lambda *given: adjoint(*given, equal=lambda a, b: a == b), "exact"),
     ("is_adjoint", lambda *given: adjoint(*given, equal=np.isclose), "type"),
     ("is_adjoint", lambda *given: adjoint(*given, tolerance=0.1), "loose"),
+    (
+        "is_adjoint",
+        lambda *given: adjoint(*given, equal=lambda a, b: math.isclose(a, b, rel_tol=5e-3)),
+        "loose",
+    ),
+    (
+        "is_adjoint",
+        lambda *given: adjoint(
+            *given, equal=lambda a, b: math.isclose(abs(a), abs(b), rel_tol=1e-9)
+        ),
+        "sign",
+    ),
     ("is_adjoint", lambda *given: torch.tensor(adjoint(*given)), "type"),
     ("is_adjoint", lambda *given: np.bool_(adjoint(*given)), "type"),
     ("is_adjoint", lambda *given: int(adjoint(*given)), "type"),

@@ -37,8 +37,11 @@ class Map:
 def is_adjoint(answer: Answer) -> None:
     """Exercise 3.6: pairs that are adjoint, and pairs that only look like it."""
     tall, square = gaussians(360, 5, 7), gaussians(361, 6, 6)
-    if not _says(answer, tall, tall.T):
-        _explain_refusal(answer)
+    # Two sums of so few products agree to the last digit by luck in one draw of four.
+    for seed in (360, *range(3600, 3612)):
+        one = gaussians(seed, 5, 7)
+        if not _says(answer, one, one.T):
+            _explain_refusal(answer)
     if _says(answer, tall, 2 * tall.T):
         fail(
             "scale",
@@ -50,6 +53,18 @@ def is_adjoint(answer: Answer) -> None:
             "loose",
             "You accept a map that is wrong by one per cent. In float64 the two numbers agree to "
             "more than ten digits, so your tolerance may be far smaller.",
+        )
+    if _says(answer, tall, 1.0001 * tall.T):
+        fail(
+            "loose",
+            "You accept a map that is wrong by one part in ten thousand. In float64 the two "
+            "numbers agree to more than ten digits, so your tolerance may be far smaller.",
+        )
+    if _says(answer, tall, -tall.T):
+        fail(
+            "sign",
+            "You accept the adjoint with the opposite sign. Compare the two dot products "
+            "themselves, not their sizes.",
         )
     for fixed, hidden in ((0, slice(1, None)), (-1, slice(None, -1))):
         fooling = tall.T.clone()
