@@ -43,7 +43,7 @@ BENCHMARKS = {
     "safeguards": Benchmark(safeguards, safeguards.ROUNDS, unit="round"),
     "time_to_quality": Benchmark(time_to_quality, 5),
     "equal_quality": Benchmark(equal_quality, 5, long=True),
-    "modes": Benchmark(modes, 1, long=True),
+    "modes": Benchmark(modes, 5, long=True),
     "quality": Benchmark(quality, 5, long=True),
     "ten_minutes": Benchmark(ten_minutes, 5, long=True),
     "textbook_time": Benchmark(textbook_time, 3, long=True),

@@ -453,8 +453,8 @@ def sample_gaussian(mean, covariance, z):
 #
 # Here $|x|$ is the length of the vector x. The peak is at $x = 0$. Someone hands you samples that
 # are said to come from this density. Compute for each one $\log p(0) - \log p(x)$, with the natural
-# logarithm. If what they say is true, the numbers lie near n/2, by (1.6). If the numbers are near 0,
-# somebody chose the most probable images instead of drawing them.
+# logarithm. If what they say is true and n is large, the numbers lie near n/2: by (1.6) that is their mean,
+# and by (1.5) their deviation is $\sqrt{n/2}$. If the numbers are near 0, somebody chose the most probable images instead of drawing them.
 #
 # - In: `x`, float64, shape (N, n), one sample in each row. n may be 2,000.
 # - Out: shape (N,), one number for each sample.
@@ -552,7 +552,7 @@ for name, samples in {"drawn": x, "drawn and divided by 10": x / 10}.items():
 # %% [markdown]
 # ### Exercise 1.6 (two stars). Independent pixels
 #
-# The simplest generator that learns from data lets each pixel have the values that it has in the
+# The simplest generator that uses data lets each pixel have the values that it has in the
 # images, as often as it has them, and draws each one by itself, equation (1.7). Here a pixel is one
 # of the n = C H W numbers of an image, so that three colours of one place are three pixels. To draw
 # pixel number k, choose one of the N images at random, each with the same probability, and take
@@ -754,7 +754,7 @@ def cheapest_cut(e):
 
 
 # %% [markdown] tags=["mistake"]
-# **The least of each row.** Cheaper than any cut, and none.
+# **The least of each row.** No cut is cheaper, and seldom is it one.
 
 
 # %% tags=["mistake"] hint="row-minima"

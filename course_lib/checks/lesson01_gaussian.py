@@ -25,7 +25,8 @@ SAMPLES = {
     "variances-only": "Each of your numbers has the right variance, and no two of them go "
     "together. The covariances beside the diagonal are missing.",
     "elementwise": "You take the root of each number of the covariance. A A^T is a product of "
-    "matrices, so A is a root of the whole matrix; where a covariance is negative, yours is NaN.",
+    "matrices, so A is a root of the whole matrix. A covariance may also be negative, and such a "
+    "number has no real root.",
     "directions": "Your samples have the eigenvalues as variances, in wrong directions. The "
     "eigenvectors are the columns of what eigh returns, and each column has a factor of its own.",
     "jitter": "You add a number to the diagonal, and it shows: all variances are larger than asked "
@@ -114,8 +115,9 @@ def _refuse_nan(covariance: Tensor, case: str) -> None:
         fail("nan", f"For {case} your samples hold NaN, which is no number.")
     fail(
         "root-of-negative",
-        f"For {case} your samples hold NaN. An eigenvalue that should be zero comes out as "
-        "something like -1e-17, because computers round, and has no real root.",
+        f"For {case} your samples hold NaN. A number that should be zero comes out as something "
+        "like -1e-17, because computers round, and has no real root; where it is exactly zero, a "
+        "division by it is 0/0.",
     )
 
 
@@ -177,9 +179,9 @@ def log_density_gap(answer: Answer) -> None:
         if isinstance(result, Tensor) and not result.isfinite().all():
             fail(
                 "underflow",
-                f"For n = {n} your numbers are not finite. The density itself is too small for a "
-                "float64, and its logarithm is then that of 0. Subtract the logarithms as formulas "
-                "and compute what is left.",
+                f"For n = {n} your numbers are not finite. In many dimensions the density is too "
+                "small for a float64 and the ratio of two densities too large. Subtract the "
+                "logarithms as formulas and compute what is left.",
             )
         wanted = torch.tensor([sum(t * t / 2 for t in row) for row in x.tolist()]).double()
         case = f"For {N} samples in {n} dimensions"
