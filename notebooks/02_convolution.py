@@ -8,7 +8,7 @@
 # | | |
 # |---|---|
 # | **You need** | Sums with two indices, matrices, complex numbers for one section. No experience with neural networks. |
-# | **You will be able to** | write a convolution in five ways and show that they agree, say how large its output is and what it costs, read a kernel as a detector, and say what happens to the answer when the picture moves |
+# | **You will be able to** | compute a convolution in five ways and show that they agree, say how large its output is and what it costs, read a kernel as a detector, and say what happens to the answer when the picture moves |
 # | **Time** | about 1 minute of computing on 2 CPU cores, an hour of reading. A GPU makes no difference here. |
 
 # %%
@@ -54,7 +54,10 @@ KERNELS = {
     "spots": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
 }
 stepper = widgets.kernel_stepper(
-    {"sneaker": F.avg_pool2d(sneaker, 2)[0, 0], "cross": torch.eye(7) + torch.eye(7).flip(0) - 1},
+    {
+        "sneaker": F.avg_pool2d(sneaker, 2)[0, 0],
+        "cross": torch.maximum(torch.eye(7), torch.eye(7).flip(0)) * 2 - 1,
+    },
     KERNELS,
     alt="A small image of a shoe with a 3 by 3 window on it, the nine products of pixels and kernel, "
     "and the result, which fills up row by row as the window moves.",
@@ -67,7 +70,8 @@ stepper
 #
 # The sum is a *dot product* of the kernel with the patch of the image below it. It is large where
 # the patch looks like the kernel, zero where the two have nothing to do with each other, and
-# negative where the patch looks like the kernel's negative. So the result is a map: **where in the
+# negative where the patch looks like the kernel's negative. It also grows with the contrast: twice the patch gives twice the sum,
+# so a strong pattern that fits half can beat a faint one that fits exactly. So the result is a map: **where in the
 # image is something like this?** The kernel is the question.
 #
 # Two things are left out that a layer with a million weights has. Each sum sees a small window
@@ -83,7 +87,7 @@ stepper
 #
 # $$ y_{i,j} = \sum_{u=0}^{K-1} \sum_{v=0}^{K-1} w_{u,v}\, x_{i+u,\, j+v}. \tag{2.1} $$
 #
-# With $H$ rows of pixels the window fits at $H - K + 1$ heights.
+# With $H$ rows and $W$ columns of pixels the window fits at $H - K + 1$ heights and at $W - K + 1$ places across.
 
 # %% tags=["keep"]
 
@@ -168,7 +172,7 @@ verify.equation("2.3", convolve(w, x), convolve(x, w))
 #
 # $$ H_{\text{out}} = \left\lfloor \frac{H + 2P - D\,(K - 1) - 1}{S} \right\rfloor + 1, \tag{2.4} $$
 #
-# where $\lfloor \cdot \rfloor$ rounds down. Three cases are worth knowing by heart. $K = 3$,
+# where $\lfloor \cdot \rfloor$ rounds down; $W_{\text{out}}$ is the same with $W$. Three cases are worth knowing by heart. $K = 3$,
 # $P = 1$ keeps the size. $K = 4$, $S = 2$, $P = 1$ halves an even one: that is the layer
 # of this course's DCGAN (lesson 09). $K = 1$ looks at one pixel at a time and mixes channels only.
 
@@ -222,7 +226,7 @@ print([convolution.output_size(32, *case) for case in ((3, 1, 1), (4, 2, 1), (1,
 #
 # $$ \text{multiply-adds} = O\, H_{\text{out}} W_{\text{out}}\, \frac{C}{G} K^2 \quad \text{for one image.} \tag{2.7} $$
 #
-# The program of (2.5) is the shortest of all. We write it for $G = 1$; the library's handles
+# The program follows (2.5) index by index; a slice takes the place of the sums over $u$ and $v$. We write it for $G = 1$; the library's handles
 # groups.
 
 
@@ -469,7 +473,7 @@ plotting.panels(
 )
 
 # %% [markdown]
-# **Figure 2.3.** Multiplications of the two ways. The size of the image hardly decides between them,
+# **Figure 2.3.** Multiplications of the two ways. By this count the size of the image hardly decides between them,
 # the size of the kernel does.
 #
 # **Predict before you run.** Five programs compute the same thing. Which is the fastest for
@@ -558,8 +562,10 @@ print(
 # The count is a guide, not a law. On the machine of this page the transform overtakes earlier than the count says. The
 # count leaves out what memory costs, and in double precision torch's own way on a CPU copies the windows into a matrix,
 # as in section 2.5. Whether these are the reasons was not measured. The message of the count stays: **the price of the direct way grows
-# with $K^2$, that of the transform does not depend on $K$ at all**. For a kernel of 3 x 3 and $N = 256$ the direct way is
-# the faster one.
+# with $K^2$, that of the transform does not depend on $K$ at all**. For a kernel of 3 x 3 and $N = 256$ the fastest is
+# a direct way: im2col and the library lie within a factor of about two of each other, and the transform comes after them. (Loops and matrix were not
+# run there; the left chart shows how far behind they are.) In seconds, unlike in the count, the size of the image decides too: with 5 x 5
+# the library is far ahead for small images, and the transform for large ones.
 #
 # All five agree, which is the point of this section:
 
@@ -573,7 +579,7 @@ verify.claim(
 )
 
 # %% [markdown]
-# The library keeps the four written out here as `course_lib.convolution`, with every option of
+# The library keeps loops, im2col, matrix and FFT as `course_lib.convolution`, with every option of
 # (2.5).
 #
 # ## 2.8 What a convolution keeps: equivariance
@@ -597,6 +603,12 @@ verify.claim(
 # pixel. $h$ may be as large as the image: 1,024 numbers for 32 x 32 pixels, in place of a million. That there are only nine
 # is the other demand of section 2.1, the small window. Whoever asks for linearity
 # and for the same treatment everywhere has asked for a convolution, whether they know it or not.
+#
+# Why does it not hurt, then, to leave so much out? Because of two assumptions about pictures. A thing may stand anywhere, so a question that is
+# worth asking at one place is worth asking at all; with weights of its own for each place, a layer would have to learn it again
+# at each. And an edge or a corner shows in a few pixels. What is larger is left to further layers: $n$ layers of
+# $K \times K$ with stride 1 see $n (K - 1) + 1$ pixels along a side (lesson 04 counts it with strides). Where an assumption is
+# wrong it does hurt: if it matters *where* something stands, or if two far corners must be compared at once.
 
 # %% tags=["verify"]
 circle, kernel = numbers(1, 1, 10, 12), numbers(1, 1, 3, 3)
@@ -673,11 +685,12 @@ verify.claim(
 )
 
 # %% [markdown]
-# With stride 2 the map keeps every second number of the stride-1 response, and after a shift by *one* pixel it keeps the
-# other ones. The number measured says how much the two differ. A wave of $f$ waves a pixel along the row differs by
-# $2 \sin(\pi f)$ of its size, which is 1 at $f = 1/6$ already. Could the map be moved by half a place instead? If the
+# With stride 1 nothing changes, to the last digit. With stride 2 the mean change is 0.99 of the mean absolute response: the answer
+# changes by as much as there is. The map keeps every second number of the stride-1 response, and after a shift by *one* pixel it keeps the
+# other ones. A wave of $\nu$ waves a pixel along the row differs by
+# $2 \sin(\pi \nu)$ of its size, which is 1 at $\nu = 1/6$ already. Could the map be moved by half a place instead? If the
 # response had no frequency above a quarter along the row, yes: the numbers kept would determine those left out. Above it
-# they alias (lesson 01, section 1.2), and this kernel answers to $f$ and to $1/2 - f$ along a row equally strongly. How
+# they alias (lesson 01, section 1.2), and this kernel answers to $\nu$ and to $1/2 - \nu$ along a row equally strongly. How
 # much of the photograph lies there was not measured.
 # Shifts by two pixels are still kept exactly. And at the border the zeros of the padding are pixels
 # like any others: the kernel finds an edge between the picture and the nothing around it. A network
@@ -712,8 +725,9 @@ plotting.image_grid(
 # %% [markdown]
 # **Figure 2.5.** A photograph, and what five kernels make of it, cut off at black and white. Grey is
 # zero. Blur: the mean of 25 pixels. Sharpen: the pixel plus its difference from the mean of its four
-# neighbours, four times. Sobel: the slope across, and down. Laplacian: how a pixel differs from its
-# neighbours. The border was padded with copies of the outermost pixels, not with zeros.
+# neighbours, four times. Sobel: the slope across, and down. Laplacian: how far the mean of the four
+# neighbours lies above the pixel, four times, so a pixel brighter than its neighbours comes out dark; before the cut, the sharpened
+# picture is the photograph minus this one. The border was padded with copies of the outermost pixels, not with zeros.
 #
 # A blur answers to a constant image with that constant, because its weights add up to one. The edge
 # detectors answer with zero, because theirs add up to zero. That is read off (2.1): pull the
@@ -790,7 +804,8 @@ verify.claim(
 verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (None, 1e-9))
 
 # %% [markdown]
-# Half a pixel each time, when the kernel's numbers are equal. The output number of an even window belongs *between*
+# Half a pixel up and half a pixel to the left each time, when the kernel's numbers are equal: after twenty, ten rows, which the claim
+# measures, and ten columns, since square and kernel stay the same when rows and columns change places. The output number of an even window belongs *between*
 # pixels, and the padding decides to which side it is written. A network may learn kernels that do not move the picture,
 # with all their weight at one corner. What it cannot learn is to look the other way: an output of twenty such layers sees
 # twenty pixels towards one side and none towards the other, and nothing in its losses says why. Hence the usual repair:
@@ -803,6 +818,7 @@ verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (No
 # - A convolution asks the same small question everywhere: (2.5) is all of it, and what networks compute is the cross-correlation.
 # - Output size: $\lfloor (H + 2P - D(K-1) - 1)/S \rfloor + 1$. Parameters do not depend on the image, multiply-adds grow with it.
 # - Loops, im2col, a Toeplitz matrix, FFT and the library give the same numbers. The direct ways pay $K^2$, the transform does not.
+# - It leaves out far pixels and a sense of place. Depth brings back the first; the second is rarely missed, as things may stand anywhere.
 # - Linear and equivariant *means* convolution. Strides and edges break the second word.
 # - Keep kernels odd where the size is kept.
 #
@@ -812,7 +828,7 @@ verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (No
 # ## Sources
 #
 # - I. Goodfellow, Y. Bengio, A. Courville. *Deep Learning.* MIT Press, 2016. Section 9.1 (cross-correlation and convolution).
-# - V. Dumoulin, F. Visin. *A guide to convolution arithmetic for deep learning.* 2016. Chapter 2 (output sizes).
+# - V. Dumoulin, F. Visin. *A guide to convolution arithmetic for deep learning.* 2016. Chapter 2 and section 5.1 (output sizes, with dilation).
 # - K. Chellapilla, S. Puri, P. Simard. *High Performance Convolutional Neural Networks for Document Processing.* 2006. Section 2 (im2col).
 # - J. Cooley, J. Tukey. *An Algorithm for the Machine Calculation of Complex Fourier Series.* Mathematics of Computation, 1965.
 # - R. Zhang. *Making Convolutional Networks Shift-Invariant Again.* ICML 2019. Section 3.1 (strides and shifts).

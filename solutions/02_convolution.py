@@ -813,14 +813,14 @@ def separate(w):
 
 
 # %% [markdown]
-# Now on kernels of section 2.9, and on a Gaussian. Which ones do you expect to be products?
+# Now on kernels of section 2.9, on the sum of two of them, and on a Gaussian. Which ones do you expect to be products?
 
 # %%
 across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]).double()
 bell = torch.exp(-(torch.linspace(-2, 2, 9).double() ** 2) / 2)
 for name, kernel in {
     "Sobel, across": across,
-    "Sobel, both diagonals": across + across.T,
+    "Sobel, across plus down": across + across.T,
     "Laplacian": torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).double(),
     "Gaussian, 9 x 9": torch.outer(bell, bell),
 }.items():

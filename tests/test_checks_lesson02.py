@@ -124,6 +124,23 @@ def moved(down, right):
     return answer
 
 
+def by_the_last(w):
+    factors(w)
+    return w[:, -1], w[-1] / w[-1, -1]
+
+
+def with_help(w):
+    a, b = factors(w)
+    return a, b * (1 + 1e-12 / w.abs().max())
+
+
+def by_roots(w):
+    factors(w)
+    place = int(w.abs().argmax())
+    p, q = place // w.shape[1], place % w.shape[1]
+    return w[:, q] / w[p, q].sqrt(), w[p] / w[p, q].sqrt()
+
+
 def waves_of(x, filled):
     return torch.fft.irfft2(torch.fft.rfft2(filled).conj() * torch.fft.rfft2(x), s=x.shape)
 
@@ -275,7 +292,8 @@ WRONG = [
     ("multiply_adds_saved", lambda C, O, K: K**2 * C * O / 0, "error"),
     ("correlate_fft", lambda x, w: F.conv2d(x[None, None], w[None, None])[0, 0], "no-fft"),
     ("correlate_fft", by_numpy, "no-fft"),
-    ("correlate_fft", lambda x, w: backwards(x, w)[len(w) - 1 :, len(w) - 1 :], "no-conjugate"),
+    ("correlate_fft", lambda x, w: backwards(x, w)[len(w) - 1 :, len(w) - 1 :], "runs-backwards"),
+    ("correlate_fft", lambda x, w: waves(x, w.flip(0, 1)), "runs-backwards"),
     ("correlate_fft", backwards, "no-conjugate"),
     ("correlate_fft", lambda x, w: whole(x, w)[len(w) // 2 :, len(w) // 2 :][window(x, w)], "crop"),
     ("correlate_fft", moved(-1, -1), "kernel-place"),
@@ -296,6 +314,9 @@ WRONG = [
     ("separate", summed, "sums"),
     ("separate", averaged, "sums"),
     ("separate", tolerant, "absolute-tolerance"),
+    ("separate", by_the_last, "nan"),
+    ("separate", by_roots, "nan"),
+    ("separate", with_help, "absolute-tolerance"),
     ("separate", by_determinants, "accepts-other-ranks"),
     ("separate", no_sums, "refuses-rank-one"),
     ("separate", asserting, "error"),

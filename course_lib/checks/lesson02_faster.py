@@ -118,6 +118,9 @@ def _near(got: list[float], wanted: list[float]) -> bool:
 FOURIER = {
     "no-conjugate": "Your product has no complex conjugate in it. It gives the circular "
     "convolution, in which the kernel runs backwards; (2.1) runs forwards.",
+    "runs-backwards": "Your numbers are those of (2.2), in which the kernel runs backwards. Either "
+    "your product has no complex conjugate, or it has one and you turned the kernel by 180 degrees "
+    "as well. Each of the two turns the kernel once: exactly one of them is needed.",
     "conjugate-image": "You conjugate the transform of the image. The bar in (2.10) stands over "
     "the kernel's; over the image's it gives the result mirrored and wrapped around the edge.",
     "not-cropped": "Your result is as large as the image. The transform lets the image begin again "
@@ -180,7 +183,7 @@ def _fourier_mistakes(x: Tensor, w: Tensor, got: Tensor, around: Tensor) -> Iter
     for hint, full in (("no-conjugate", backwards), ("conjugate-image", mirrored)):
         yield hint, full[:rows, :columns]
         yield hint, full
-    yield "no-conjugate", backwards[K - 1 :, K - 1 :]
+    yield "runs-backwards", backwards[K - 1 :, K - 1 :]
     if K > 1:
         yield "odd-width", torch.fft.irfft2(torch.fft.rfft2(around))[:rows, :columns]
     yield "absolute", wanted.abs()

@@ -40,6 +40,7 @@ def separate(answer: Answer) -> None:
     for name, kernel in {
         "A random product of two vectors": random,
         "A product whose first row and column are zero": corner,
+        "A product whose last row and column are zero": corner.flip(0, 1),
         "Sobel's kernel across": torch.outer(smooth, slope),
         "Sobel's kernel down": torch.outer(slope, smooth),
         "The 5 x 5 blur": torch.full((5, 5), 1 / 25).double(),
@@ -60,13 +61,18 @@ def separate(answer: Answer) -> None:
                 f"Your function splits {name}, whose rank is not one. No column times a row gives "
                 "that kernel, so whoever uses your factors filters with another one.",
             )
-    large, small = _factors(answer, 1e12 * random), _factors(answer, 1e-12 * laplacian)
-    if isinstance(large, ValueError) or not isinstance(small, ValueError):
+
+    def fits(size: float) -> bool:
+        pair = _factors(answer, size * random)
+        return not isinstance(pair, ValueError) and alike(torch.outer(*pair) / size, random)
+
+    small = _factors(answer, 1e-12 * laplacian)
+    if not (fits(1e12) and fits(1e-12) and isinstance(small, ValueError)):
         fail(
             "absolute-tolerance",
-            "Whether you split a kernel depends on how large its numbers are. The rank does not "
-            "change when a kernel is multiplied by a number: measure rounding errors against the "
-            "largest weight.",
+            "Whether you split a kernel, or into what, depends on how large its numbers are. The "
+            "rank does not change when a kernel is multiplied by a number: measure rounding errors "
+            "against the largest weight, and add nothing to what you divide by.",
         )
     passed("separate")
 
@@ -99,7 +105,7 @@ def _judge_factors(answer: Answer, name: str, kernel: Tensor) -> None:
         )
     for one in pair:
         if not one.isfinite().all():
-            _refuse_division(name, kernel)
+            _refuse_division(name, kernel, pair)
         tensor_from(one, (len(kernel),))
     a, b = pair
     product = torch.outer(a, b)
@@ -120,12 +126,19 @@ def _judge_factors(answer: Answer, name: str, kernel: Tensor) -> None:
     fail("values", f"{name} is not outer(a, b) of what you return.")
 
 
-def _refuse_division(name: str, kernel: Tensor) -> None:
+def _refuse_division(name: str, kernel: Tensor, pair: tuple[Tensor, Tensor]) -> None:
     if kernel[0, 0] == 0:
         fail(
             "zero-corner",
             f"{name} makes you divide by zero. Every kernel has a number w[0, 0], and nothing "
             "says that it is not zero. Divide by one that cannot be zero.",
+        )
+    if all(one.isnan().all() for one in pair):
+        fail(
+            "nan",
+            f"{name} makes all numbers of both factors NaN. The root of a negative weight does "
+            "that: divide one factor by the weight itself, or take the root of its absolute value "
+            "and give the sign to one of the two.",
         )
     if kernel.sum() == 0:
         fail(
