@@ -37,7 +37,7 @@ from course_lib import (
 from course_lib import masks as holes
 from course_lib.inpaint_recipes import course_inpaint_recipe
 
-STEPS = 1_400  # with L1 alone, which all rows share; lesson 13 measures as many
+STEPS = 1_400  # with L1 alone, which all rows share; lesson 13's table has more
 MORE = 1_000  # of each row
 GAN_STEPS = 6_000  # of the searched DCGAN: those of the course's recipe
 WEIGHTS = (0.0, 0.1, 0.5, 1.0)

@@ -818,7 +818,7 @@ verify.claim("2.7", "twenty odd kernels move it by at most", abs(shifts[3]), (No
 # - A convolution asks the same small question everywhere: (2.5) is all of it, and what networks compute is the cross-correlation.
 # - Output size: $\lfloor (H + 2P - D(K-1) - 1)/S \rfloor + 1$. Parameters do not depend on the image, multiply-adds grow with it.
 # - Loops, im2col, a Toeplitz matrix, FFT and the library give the same numbers. The direct ways pay $K^2$, the transform does not.
-# - It leaves out far pixels and a sense of place. Depth brings back the first; the second is rarely missed, as things may stand anywhere.
+# - A convolution leaves out far pixels and a sense of place. Depth brings back the first; the second is rarely missed, as things may stand anywhere.
 # - Linear and equivariant *means* convolution. Strides and edges break the second word.
 # - Keep kernels odd where the size is kept.
 #

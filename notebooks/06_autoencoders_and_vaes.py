@@ -1307,7 +1307,7 @@ verify.claim(
 
 # %% [markdown]
 # A small gradient magnitude means blur. A large one need not mean sharp edges: grain has slopes too, and the third row exceeds
-# real pictures. So a value near 1 says that the GAN is not blurred, and no more: its speckle counts as well. And not all that the VAE
+# real pictures. So a value near 1 does not even prove that the GAN is not blurred: its speckle counts as well. Look at Figure 6.13, too. And not all that the VAE
 # lacks is the blur of (6.16): its codes are drawn from the prior, which section 6.9 found to lie beside the codes of images.
 #
 # ## 6.11 What goes wrong: a mean for a sum

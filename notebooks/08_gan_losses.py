@@ -891,7 +891,7 @@ def relativistic_loss(better_logits: Tensor, worse_logits: Tensor) -> Tensor:
 # $$ R_1 = \frac{\gamma}{2}\, \mathbb{E}_{x \sim p} \lVert \nabla T(x) \rVert^2, \qquad
 #    R_2 = \frac{\gamma}{2}\, \mathbb{E}_{x \sim q} \lVert \nabla T(x) \rVert^2. \tag{8.21} $$
 #
-# The difference shows at the goal. When $q = p$, a constant critic is among the best (for all losses but the hinge, no other is), and pays nothing for $R_1$. The
+# The difference shows at the goal. When $q = p$, a constant critic is among the best (for the hinge and the Wasserstein loss others are too), and pays nothing for $R_1$. The
 # penalty (8.13) would still ask it for slope one. Section 8.10 shows what follows.
 
 # %% tags=["verify"]
@@ -1172,7 +1172,7 @@ verify.claim(
 # - **By the linear theory no unpenalised game with $gk > 0$ settles.** The non-saturating one creeps in, ever more slowly,
 #   as (8.25) says. The relativistic game without a penalty is, here, the same: both see only $s = \psi\theta$.
 # - **Clipping and the gradient penalty do not settle at the goal either.** Clipping acts at $|\psi| = 0.2$ alone. Inside, the game is the
-#   plain Wasserstein one: it moves outwards until it touches the clip, and circles there. With the penalty, for the generator to rest, $\psi$ must be 0, and
+#   plain Wasserstein one with alternating steps, which circles. The clip cuts the orbit down until it just touches the clip, and there it circles for ever. With the penalty, for the generator to rest, $\psi$ must be 0, and
 #   there the penalty (8.13) pushes $\psi$ away, to one side or the other, with force $2\lambda$. With $\lambda = 0.5$, as in the figure,
 #   the game cycles, farther out than it began. With $\lambda = 1$ it does come to rest, at $\theta = -2\lambda$, where that push and
 #   the pull of the distance cancel: at a wrong place.

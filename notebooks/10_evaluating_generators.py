@@ -497,7 +497,7 @@ verify.claim(
 #
 # The next cell trains the DCGAN of lesson 09 with the course's recipe, somewhat narrower and with a discriminator that
 # looks at one image at a time (`group=0`), because section 10.9 asks it about single images. At
-# three moments it keeps the discriminator and the averaged generator (section 9.11), of which all images here are drawn. Everything
+# three moments it keeps the discriminator and the averaged generator (equation (9.11)), of which all images here are drawn. Everything
 # below measures these.
 
 # %% tags=["nbval-ignore-output"]
@@ -1844,8 +1844,8 @@ verify.claim(
 # - **Noise and blur** are seen by every column but the last. (In Figure 10.10 noise raised precision. There it was twice as strong,
 #   and lay over generated images. Here it lies over real ones and lowers it: a number that errs in both directions.)
 # - **Missing classes** leave precision as it is: what is drawn looks real. Recall says what is wrong.
-# - **100 images** leave precision as it is: copies do not change it, and 0.91 in the place of 0.88 is within one standard error of a share of
-#   100 images (0.03). By the Fréchet distance they are less of a fault than three missing classes:
+# - **100 images** leave precision as it is: copies do not change it, and 0.91 in the place of 0.88 is about one standard error of a share of
+#   100 images (0.03) away. By the Fréchet distance they are less of a fault than three missing classes:
 #   the mean and the covariance of 100 images are nearly right. Recall is zero for a reason of its own. The third
 #   neighbour of every vector is a copy of it, so all balls shrink to points.
 # - **Training images** are as good as new real images in every column but the last.

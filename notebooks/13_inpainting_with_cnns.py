@@ -733,7 +733,7 @@ verify.claim(
 
 # %% [markdown]
 # Each training wins by its own measure, as (13.7) and (13.8) lead one to expect. Both answers are smoother than the truth,
-# and by this measure of contrast the L1 answer is hardly sharper than the L2 one: both have 0.61 to 0.63 of the truth's. Where several
+# and by this measure of contrast the L1 answer is hardly sharper than the L2 one: both have 0.61 to 0.62 of the truth's. Where several
 # completions are possible neither loss asks for one of them. A loss that does is the subject of lesson 14.
 #
 # ## 13.7 Convolutions that know where the hole is
@@ -929,10 +929,10 @@ if stored:
 # - On every family the U-Net with L2 has the higher PSNR and the U-Net with L1 the lower L1, as (13.7) and (13.8) lead one to
 #   expect.
 # - By squared error, which the linear mean is made for, the U-Net with L2 beats it on the centre square alone, by 0.7 to 0.8 dB. On
-#   the other four families it is behind by 0.2 to 0.9 dB, with every seed. By the standard of section 13.5 these
+#   the other four families it is behind by 0.2 to 0.8 dB, with every seed. By the standard of section 13.5 these
 #   trainings have shown a gain from the nonlinearity on one family of five.
 # - The context encoder has no way past the middle, and fewer weights. Beside the U-Net with L2, its error is 1.04 times as large
-#   on the centre square, 1.07 and 1.09 on boxes and free-form holes, 1.34 on scattered pixels; on halves it is 1.01.
+#   on the centre square, 1.07 and 1.09 on boxes and free-form holes, 1.34 on scattered pixels; on halves the two are level.
 # - The last network, which is shown the nearest images, has the lowest error of all on every family, with every seed: section 13.11.
 #
 # The U-Net's residual blocks and its learning rate were chosen by this error on 200 of the test images, with holes of seed 0; the
@@ -959,7 +959,7 @@ plotting.panels(
 
 # %% [markdown]
 # **Figure 13.13.** Masked L1 on 60 test images. "Best of one image" is the best of the four fills that
-# know no other image. But for scattered pixels, the linear mean and the nearest images are much closer to the U-Net than those
+# know no other image. Except on scattered pixels, the linear mean and the nearest images are much closer to the U-Net than those
 # are.
 
 # %% tags=["verify"]
@@ -1298,7 +1298,7 @@ verify.claim(
 # scattered pixels, and 0.94 on halves, which it was never trained on: the lowest error of all on all five families, with every seed. Its Fréchet
 # distance is between theirs and the U-Net's on squares, boxes and halves, and below both on the other two: 0.36, 0.37, 0.33, 0.53
 # and 0.20 times the U-Net's, in the order above. It is not half the error of the best
-# fill on any family. Section 14.7 has a reason why no method may get there. And it has to
+# fill on any family. Section 14.7 has a reason why, on the centre square, perhaps no method can. And it has to
 # carry its 59,000 images along: 4.0 milliseconds an image in the place of 0.7, most of them for the look-up.
 #
 # ## 13.12 In colour
@@ -1391,6 +1391,8 @@ verify.claim(
 #   mean on the centre square alone. A table without these two says little.
 # - A U-Net carries what is known past the coarse middle. Partial convolutions count what is known, gated
 #   ones learn what to trust.
+# - A U-Net that is also shown the median of the nearest images beats it, and the U-Net without it, on all five families. In
+#   training, look it up among images that the network is not trained on.
 # - Hide the hole inside the network, and test it with NaN.
 #
 # **Exercises.** [Six exercises](../exercises/13_inpainting_with_cnns.ipynb), each with a check that says

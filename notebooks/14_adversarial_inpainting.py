@@ -663,7 +663,8 @@ verify.claim(
 
 # %% [markdown]
 # At one half the PSNR lies between the two, nearer to that of L1: 0.10 to 0.14 dB are lost, of 0.59 to 0.71, under five seeds.
-# With a little of the mixture it can lie above both, as with 0.2 in Figure 14.7.
+# With a little of the adversarial answer it can even lie above both, as at 0.2 in Figure 14.7.
+#
 # From the conditional mean, the squared error that is added grows with the square of the amount: half the way costs a
 # quarter. The L1 answers are not that mean, and from them half the way costs less still. So a weight can be
 # chosen *after* training, for each image anew. Nothing says that a mixture of two images is realistic. In

@@ -371,7 +371,7 @@ def test_what_the_readme_says_of_inpainting_is_what_was_measured():
     readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
     families = read("inpainting")["families"].values()
     shown = [one["guided_l1_over_best_classical"]["median"] for one in families]
-    assert f"({min(shown):.2f} to {max(shown):.2f} times the best)" in readme
+    assert f"({min(shown):.2f} to {max(shown):.2f} times the best classical one)" in readme
     row = read("adversarial_inpainting")["curve"]["adversarial weight 0.5"]["centre square"]
     left, lost = row["frechet_over_l1_alone"]["median"], row["psnr_lost"]["median"]
     assert f"falls to {left:.2f} of that of L1 alone, for {lost:.2f} dB" in readme

@@ -162,7 +162,7 @@ def _saliency_misconceptions(
             "channels",
             one,
             "You put the sizes of all channels together. The largest absolute value is asked for: "
-            "what the channel that matters most does.",
+            "that of the channel that matters most.",
         )
     for one in (signed.sum(1).abs(), signed.mean(1)):
         yield (

@@ -124,7 +124,7 @@ def _wrong_decoders(
 
 
 def _judge_far_away(answer: Answer) -> None:
-    """All densities are zero in floating-point numbers here; their ratios are not."""
+    """At one z all densities are zero in floating-point numbers, their ratios are not."""
     mean, images = torch.tensor([[0.0], [2.0]]).double(), gaussians(679, 2, 1, 2, 2)
     z = torch.tensor([[101.0], [0.0]]).double()  # one far from all codes, one on a code
     got = asked(answer, z, images, mean, torch.zeros(2, 1).double())

@@ -113,8 +113,8 @@ def _judge_count(got: tuple[int, float], points: Tensor, centres: Tensor, spread
         if got[0] == sum(one > need for one in counts):
             fail(
                 "more-than",
-                "A mode with exactly a tenth of its fair share is covered: 'at least' is >=, not "
-                ">.",
+                "You leave out a mode that holds exactly a tenth of its fair share. It is covered: "
+                "ask for a tenth, and for at least that (>=, not >).",
             )
         if got[0] == sum(one >= 0.1 * len(points) for one in counts):
             fail(

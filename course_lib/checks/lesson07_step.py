@@ -88,7 +88,11 @@ def _judge_step(
         asked(answer, maker, judge, g_sgd, d_sgd, real, z)
     except CheckFailed as refusal:
         if "second time" in str(refusal) or "inplace" in str(refusal):
-            if not d_sgd.seen or _is_attached(d_sgd.seen[0], stale[0], g, d, z):
+            if (
+                not d_sgd.seen
+                or d_sgd.seen[0] is None
+                or _is_attached(d_sgd.seen[0], stale[0], g, d, z)
+            ):
                 _refuse_attached()
             fail(
                 "old-scores",

@@ -115,7 +115,7 @@ def least_squares(answer: Answer) -> None:
                     lambda a, b: aims(a, -1) + aims(b, 1),
                     "Your discriminator aims at -1 for real images and at 1 for generated ones. "
                     "With the generator's target half-way, this pair would train alike; but here a "
-                    "high score means real, and penalties and other losses rely on it.",
+                    "high score means real, and the other losses rely on it.",
                 ),
                 "no-half": (
                     lambda a, b: 2 * aims(a, 1) + 2 * aims(b, -1),
