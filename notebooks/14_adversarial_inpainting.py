@@ -156,7 +156,7 @@ def accuracy_of_the_judge(answer: Tensor | None) -> float:
 
 for name, answer in answers_to_it.items():
     pixels = "any of the three" if answer is None else [round(v, 2) for v in answer.tolist()]
-    print(f"{name:15}{pixels!s:25} the best judge is right in {accuracy_of_the_judge(answer):.3f}")
+    print(f"{name:18}{pixels!s:25} the best judge is right in {accuracy_of_the_judge(answer):.3f}")
 
 # %% tags=["verify"]
 joint = torch.rand(4, 5, generator=random).double()  # probabilities of 4 values of y, 5 of t
