@@ -1081,7 +1081,7 @@ if stored:
 # 0.67 times. It stays above that of the network with the same critics and no noise, 0.023,
 # under each seed. That network has one answer to each hole, and a distance between sets does not punish it.
 #
-# The spread says one thing more. Let $t'$ be a second draw of the truth. For any answer $a$, $|t - t'| \le |t - a| + |a - t'|$,
+# The spread says one thing more. Let $t'$ be a second draw of the truth, given what is known. For any answer $a$, $|t - t'| \le |t - a| + |a - t'|$,
 # and both terms have the same mean: **no single answer has a mean error below half the mean distance of two truths.** Two answers of
 # the network without critics are 0.31 apart, and 0.30 from the truth. If two truths are about as far apart as that, no fill of the
 # centre square can have a masked L1 much below 0.15, whatever it knows of other images. The least in lesson 13's table is 0.18.

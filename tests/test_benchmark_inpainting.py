@@ -8,6 +8,7 @@ from small_benchmarks import CPU, result_of
 from benchmarks import adversarial_inpainting, inpainting
 from course_lib import inpainting as training
 from course_lib import masks as holes
+from course_lib.models import inpainting as models
 
 
 @pytest.fixture
@@ -15,8 +16,18 @@ def small(monkeypatch, tmp_path):
     return small_benchmarks.shrink(monkeypatch, tmp_path)
 
 
-def test_every_method_is_measured_on_every_family(small):
+def test_every_method_is_measured_on_every_family(small, monkeypatch):
+    fill, looked_among = training.fill, []
+
+    def filled(network, *rest):
+        if isinstance(network, models.GuidedUNet):
+            looked_among.append(len(network.guide.__self__.training))
+        return fill(network, *rest)
+
+    monkeypatch.setattr(training, "fill", filled)
     found = result_of("inpainting", small)
+    # In use the network looks among all training images, in training among a third of them.
+    assert set(looked_among) == {len(inpainting.fashion()[0])}
     assert set(found["families"]) == set(holes.FAMILIES)
     for family, one in found["families"].items():
         fills = ("mean", "mean image", "nearest images", "harmonic", "biharmonic", "patches")
@@ -51,11 +62,13 @@ def test_tuning_images_are_in_no_other_set(small):
 
 def test_the_guided_network_is_not_trained_on_what_it_looks_up(small):
     train, _, _ = inpainting.fashion()
+    torch.manual_seed(1)
     network, rest = inpainting.guided(inpainting.recipe({}, 0, "float32", CPU), train, 3)
     looked_up = network.guide.__self__.training
     assert len(looked_up) == 180 and len(rest) == 360
     both = [{image.numpy().tobytes() for image in one.images} for one in (looked_up, rest)]
     assert not both[0] & both[1]
+    torch.manual_seed(2)
     again, _ = inpainting.guided(inpainting.recipe({}, 0, "float32", CPU), train, 3)
     pairs = zip(network.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)  # of the recipe's seed

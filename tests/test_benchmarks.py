@@ -358,6 +358,7 @@ def test_what_lesson_13_says_of_the_table_is_what_was_measured():
         assert decibels[0] > decibels[1] and max(found[plain]) < min(found["U-Net, L2"])
     seconds = {name: one["training_seconds"]["median"] for name, one in stored["networks"].items()}
     assert stored["steps"] == 2_500 and "for these networks after 2,500 steps" in lesson
+    assert seconds[gated] > seconds[plain]
     spread = sorted(seconds.values())
     assert (
         f"{spread[0]:.0f} seconds for the context encoder and {spread[1]:.0f} to {spread[-1]:.0f}"
@@ -370,6 +371,10 @@ def test_what_lesson_13_says_of_the_table_is_what_was_measured():
 def test_what_the_readme_says_of_inpainting_is_what_was_measured():
     readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
     families = read("inpainting")["families"].values()
+    plain = [one["l1_over_best_classical"]["median"] for one in families]
+    assert "as good as it on boxes and free-form holes, and better on half images" in readme
+    assert plain[0] < 0.95 and plain[3] < 0.95 and plain[4] > 1.2
+    assert all(0.98 < one < 1.02 for one in plain[1:3])
     shown = [one["guided_l1_over_best_classical"]["median"] for one in families]
     assert f"({min(shown):.2f} to {max(shown):.2f} times the best classical one)" in readme
     row = read("adversarial_inpainting")["curve"]["adversarial weight 0.5"]["centre square"]

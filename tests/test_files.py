@@ -85,3 +85,10 @@ def test_write_json_refuses_what_json_has_not_and_writes_nothing(tmp_path, value
     with pytest.raises((ValueError, TypeError)):
         files.write_json(tmp_path / "a.json", {"value": value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_used_is_called_by_its_own_name():
+    error = OSError(2, "No such file or directory", "/a/.part-0123abcd-x.npy")
+    said = files.said_of(error)
+    assert said.startswith("cannot use /a/x.npy: No such file or directory.")
+    assert files.said_of(OSError("no network")) == "no network"

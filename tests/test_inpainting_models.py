@@ -183,18 +183,20 @@ def test_noise_reaches_the_answer_and_is_asked_for():
 
 def test_what_is_given_beside_the_image_reaches_the_answer():
     torch.manual_seed(6)
-    network = inpainting.UNet(3, 4, more=2).eval()
-    images, masks, more = (
+    network = inpainting.UNet(3, 4, condition=2).eval()
+    images, masks, condition = (
         torch.zeros(2, 3, 16, 16),
         draw("random box", 2, 16),
         torch.ones(2, 2, 16, 16),
     )
-    assert not torch.equal(network(images, masks, None, more), network(images, masks, None, -more))
-    for wrong in (None, more[:1], more[:, :1], more[..., :8]):
-        with pytest.raises(ValueError, match=r"more maps of shape \(2, 2, 16, 16\), got"):
+    assert not torch.equal(
+        network(images, masks, None, condition), network(images, masks, None, -condition)
+    )
+    for wrong in (None, condition[:1], condition[:, :1], condition[..., :8]):
+        with pytest.raises(ValueError, match=r"a condition of shape \(2, 2, 16, 16\), got"):
             network(images, masks, None, wrong)
-    with pytest.raises(ValueError, match="more maps of shape None"):
-        inpainting.UNet(3, 4)(images, masks, None, more)
+    with pytest.raises(ValueError, match="a condition of shape None"):
+        inpainting.UNet(3, 4)(images, masks, None, condition)
 
 
 def test_a_guided_network_sees_its_guide_in_full_precision_and_copies_share_it():
@@ -219,7 +221,8 @@ def test_a_guided_network_sees_its_guide_in_full_precision_and_copies_share_it()
 
 
 def test_networks_that_cannot_be():
-    for wrong in ({"kind": "full"}, {"levels": 0}, {"kind": "partial", "noise": 4}, {"more": -1}):
+    partial = [{"kind": "partial", "noise": 4}, {"kind": "partial", "condition": 1}]
+    for wrong in ({"kind": "full"}, {"levels": 0}, {"condition": -1}, *partial):
         with pytest.raises(ValueError, match="expected a kind"):
             inpainting.UNet(**wrong)
     with pytest.raises(ValueError, match="size of 8"):

@@ -97,11 +97,11 @@ class UNet(nn.Module):
         levels: halvings; height and width must be multiples of 2^levels.
         bottom: residual blocks at the smallest size, where one sees all of a small image.
         noise: length Z of a latent vector that joins the smallest map at every place; 0 for none.
-        more: channels E of maps that are given beside the image, without a hole; 0 for none.
+        condition: channels E of maps that are given beside the image, without a hole; 0 for none.
 
     Raises:
-        ValueError: for an unknown kind, no level, or noise or more with partial convolutions, which
-            would have to call it known or unknown.
+        ValueError: for an unknown kind, no level, or noise or a condition with partial
+            convolutions, which would have to call it known or unknown.
 
     Source: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image
     Segmentation", MICCAI 2015, figure 1.
@@ -115,15 +115,15 @@ class UNet(nn.Module):
         levels: int = 3,
         noise: int = 0,
         bottom: int = 2,
-        more: int = 0,
+        condition: int = 0,
     ) -> None:
         super().__init__()
-        wrong = kind not in BLOCKS or levels < 1 or min(noise, bottom, more) < 0
-        if wrong or ((noise or more) and kind == "partial"):
+        wrong = kind not in BLOCKS or levels < 1 or min(noise, bottom, condition) < 0
+        if wrong or ((noise or condition) and kind == "partial"):
             raise ValueError(
                 f"expected a kind in {list(BLOCKS)}, at least one level, and noise, bottom and "
-                "more not below 0 (noise and more 0 with partial convolutions), "
-                f"got {kind!r}, {levels}, {noise}, {bottom}, {more}"
+                "condition not below 0 (noise and condition 0 with partial convolutions), "
+                f"got {kind!r}, {levels}, {noise}, {bottom}, {condition}"
             )
         self.config = {
             "channels": channels,
@@ -132,13 +132,13 @@ class UNet(nn.Module):
             "levels": levels,
             "noise": noise,
             "bottom": bottom,
-            "more": more,
+            "condition": condition,
         }
-        self.more = more
+        self.condition = condition
         self.noise, self.multiple, self.partial = noise, 2**levels, kind == "partial"
         block = BLOCKS[kind]
         widths = [width * 2**level for level in range(levels + 1)]
-        self.stem = block(channels if self.partial else channels + 1 + more, width, 3, 1)
+        self.stem = block(channels if self.partial else channels + 1 + condition, width, 3, 1)
         self.down = nn.ModuleList(
             block(above, below, 4, 2) for above, below in itertools.pairwise(widths)
         )
@@ -155,11 +155,11 @@ class UNet(nn.Module):
         images: Tensor,
         masks: Tensor,
         z: Tensor | None = None,
-        more: Tensor | None = None,
+        condition: Tensor | None = None,
     ) -> Tensor:
         """(B, C, H, W), (B, 1, H, W), and (B, Z) if there is noise -> (B, C, H, W) in [-1, 1].
 
-        `more` are maps without a hole, (B, E, H, W), if the network was built for them.
+        `condition` are maps without a hole, (B, E, H, W), if the network was built for them.
 
         Raises:
             ValueError: if height or width do not divide, or the noise or the maps do not fit.
@@ -169,14 +169,14 @@ class UNet(nn.Module):
         wanted = (len(images), self.noise) if self.noise else None
         if given != wanted:
             raise ValueError(f"expected noise of shape {wanted}, got {given}")
-        given = None if more is None else tuple(more.shape)
-        wanted = (len(images), self.more, *images.shape[2:]) if self.more else None
+        given = None if condition is None else tuple(condition.shape)
+        wanted = (len(images), self.condition, *images.shape[2:]) if self.condition else None
         if given != wanted:
-            raise ValueError(f"expected more maps of shape {wanted}, got {given}")
+            raise ValueError(f"expected a condition of shape {wanted}, got {given}")
         x = holes.hide(images, masks)
         known = 1 - masks if self.partial else None
         if not self.partial:
-            beside = [] if more is None else [more]
+            beside = [] if condition is None else [condition]
             x = torch.cat([x, masks, *beside], dim=1)  # (B, C + 1 + E, H, W)
         x, known = self.stem(x, known)  # (B, width, H, W)
         skips = []
@@ -206,7 +206,7 @@ class GuidedUNet(nn.Module):
             the holes, such as `fills.NearestImages.median`. In training it must not know the images
             that are filled: it would give away the answer.
         channels: image channels C.
-        settings: of the `UNet`, but for `more`.
+        settings: of the `UNet`, but for `condition`.
 
     Source: lesson 13, section 13.11.
     """
@@ -216,7 +216,7 @@ class GuidedUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.guide = guide
-        self.network = UNet(channels, more=channels, **settings)
+        self.network = UNet(channels, condition=channels, **settings)
 
     def forward(self, images: Tensor, masks: Tensor, z: Tensor | None = None) -> Tensor:
         """(B, C, H, W), (B, 1, H, W), and noise if the U-Net has any -> (B, C, H, W) in [-1, 1]."""
